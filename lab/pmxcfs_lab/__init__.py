@@ -1,0 +1,1 @@
+"""The lab: corosync clusters on one machine, on which every fault is real."""

@@ -1,0 +1,1 @@
+"""corosync: its C libraries, whose callbacks become event values."""

@@ -1,0 +1,1 @@
+"""The replication protocol spoken in a corosync closed process group. Pure; knows no tree."""

@@ -1,0 +1,35 @@
+"""What the protocol wants done, as values; whoever drives it performs them in order."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+Ticket = NewType("Ticket", int)
+"""Names one local caller who waits for a result."""
+
+
+class Effect:
+    """Something to be done in the world outside the pure code."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Multicast(Effect):
+    """Send these bytes to every member, ourselves included."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Effect):
+    """Wake a local caller. ``result`` is zero or a count; a negative errno is a refusal."""
+
+    ticket: Ticket
+    result: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveGroup(Effect):
+    """Leave the group; come back afterwards unless ``for_good``."""
+
+    for_good: bool

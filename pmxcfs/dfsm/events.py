@@ -1,0 +1,44 @@
+"""What a closed process group tells its member, as values."""
+
+from dataclasses import dataclass
+
+from pmxcfs.identity import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """We are about to join the group as ``me``; nothing sent earlier will come back."""
+
+    me: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is gone, or we left: no more messages until we join again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationChange:
+    """The group has these members from here on in the total order."""
+
+    members: tuple[Member, ...]
+    left: tuple[Member, ...] = ()
+    joined: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A message, at its place in the total order. Own messages are delivered too."""
+
+    sender: Member
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed:
+    """A message that we gave to the group was not sent and will not be delivered."""
+
+    data: bytes
+
+
+GroupEvent = Connected | Disconnected | ConfigurationChange | Delivered | SendFailed

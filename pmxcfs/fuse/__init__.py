@@ -1,0 +1,1 @@
+"""The mount: kernel requests answered from the tree and its replica."""

@@ -1,0 +1,24 @@
+"""Who is who in a cluster: node ids, process ids and group members."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+NodeId = NewType("NodeId", int)
+"""A corosync node id (u32); 0 stands for "no cluster"."""
+
+Pid = NewType("Pid", int)
+"""A process id as corosync reports it."""
+
+LOCAL_NODE_ID = NodeId(0)
+"""The writer of every change made in standalone mode."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Member:
+    """One process in a closed process group. Two processes on one node are two members.
+
+    Members order by node id, then by process id.
+    """
+
+    node_id: NodeId
+    pid: Pid

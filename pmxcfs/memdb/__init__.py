@@ -1,0 +1,1 @@
+"""The configuration tree: entries, operations, locks, guests and its index. Pure, no I/O."""

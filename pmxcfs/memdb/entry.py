@@ -1,0 +1,65 @@
+"""One entry of the tree, and one change to it."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NewType
+
+Inode = NewType("Inode", int)
+"""An inode number: the tree's version at the entry's creation; 0 is the root. Unsigned 64-bit."""
+
+ROOT_INODE = Inode(0)
+
+FILE_SIZE_BYTES_MAX = 1024 * 1024
+
+
+class EntryType(IntEnum):
+    """The kinds of entries, with the numbers that the database and the wire use (Linux ``d_type``)."""
+
+    DIRECTORY = 4
+    FILE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or a directory. The root has inode 0, parent 0 and an empty name.
+
+    ``size`` is the length of ``data`` in bytes, save for one case that a reference node can bring
+    about: a file whose empty content was extended by a truncation has a size and no data; it reads
+    as zeros. Directories have size 0 and no data. ``mtime`` counts seconds; ``mtime`` and
+    ``writer`` are unsigned 32-bit, ``version`` is unsigned 64-bit.
+
+    Source: docs/PROTOCOL.md, "Entries".
+    """
+
+    inode: Inode
+    parent: Inode
+    version: int
+    writer: int
+    mtime: int
+    type: EntryType
+    name: bytes
+    size: int = 0
+    data: bytes = b""
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether the entry can have children."""
+        return self.type is EntryType.DIRECTORY
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one inode: ``before`` is None for a new entry, ``after`` for a removed one.
+
+    The root takes part like any other entry, because each change stamps it.
+    """
+
+    before: Entry | None
+    after: Entry | None
+
+    @property
+    def inode(self) -> Inode:
+        """The inode that changed."""
+        entry = self.after if self.after is not None else self.before
+        assert entry is not None, "a change has at least one side"
+        return entry.inode

@@ -1,0 +1,5 @@
+"""Build the cffi extension on install; everything else is in pyproject.toml."""
+
+from setuptools import setup
+
+setup(cffi_modules=["pmxcfs/ffi_build.py:ffibuilder"])
