@@ -1,0 +1,181 @@
+"""The configuration tree as the application of its replication group (upstream: dcdb).
+
+Source: docs/PROTOCOL.md, "Configuration tree messages" and "Synchronisation".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from errno import EIO
+
+import structlog
+
+from pmxcfs.dfsm.application import Comparison, Delivery
+from pmxcfs.dfsm.effects import Effect
+from pmxcfs.errors import ProtocolError
+from pmxcfs.identity import Member
+from pmxcfs.memdb.entry import Change, Entry
+from pmxcfs.memdb.index import Index, index_of, tree_checksum
+from pmxcfs.memdb.memdb import Memdb
+from pmxcfs.memdb.messages import decode_operation, decode_update, encode_update
+from pmxcfs.memdb.operations import Create, Operation, Rename, Unlock, Write
+from pmxcfs.memdb.sync import catch_up, choose_leader, differing_inodes
+
+log = structlog.get_logger("dcdb")
+
+PROTOCOL_VERSION = 1
+COROSYNC_CONF = b"corosync.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit(Effect):
+    """Write these changes to the database; nobody may hear of them before that is done."""
+
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forget(Effect):
+    """Tell the kernel that what it cached of these entries is old."""
+
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAll(Effect):
+    """Tell the kernel that everything it cached may be old."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLock(Effect):
+    """A lock has expired: the member with the lowest node id tells all others to remove it."""
+
+    unlock: Unlock
+
+
+@dataclass(frozen=True, slots=True)
+class PublishCorosyncConf(Effect):
+    """Bring the host's corosync.conf up to this text; with ``notify`` corosync reloads it."""
+
+    text: bytes
+    notify: bool
+
+
+class TreeApplication:
+    """Applies what the group delivers to the tree, and exchanges whole states when members join."""
+
+    def __init__(self, memdb: Memdb) -> None:
+        self.memdb = memdb
+        self.is_quorate = False
+        self.has_failed = False
+        self.me: Member | None = None
+        self.leader: Member | None = None
+        self._leader_index: Index | None = None
+        self._updates: list[Entry] = []
+
+    def deliver(
+        self, sender: Member, subtype: int, payload: bytes, time_s: int, now_s: int
+    ) -> Delivery:
+        """Apply one operation as ``sender`` and at the sender's ``time_s``.
+
+        Raises:
+            ProtocolError: the message is malformed, or this node is not quorate.
+        """
+        operation = decode_operation(subtype, payload)
+        if not self.is_quorate:
+            raise ProtocolError(f"{type(operation).__name__} delivered while not quorate")
+        if self.has_failed:
+            return Delivery(-EIO)
+        outcome = self.memdb.apply(operation, sender.node_id, time_s, now_s)
+        effects: list[Effect] = []
+        if outcome.changes:
+            effects += [Commit(outcome.changes), Forget(outcome.changes)]
+        if outcome.expired is not None:
+            effects.append(ReleaseLock(outcome.expired))
+        if outcome.result >= 0 and _touches_corosync_conf(operation):
+            effects += self.publication(notify=sender == self.me)
+        return Delivery(outcome.result, tuple(effects))
+
+    def state(self) -> bytes:
+        """Return the index of the tree as it is now."""
+        return index_of(self.memdb.tree).encode()
+
+    def compare_states(self, states: Mapping[Member, bytes]) -> Comparison:
+        """Choose the leader; as leader, say what the others lack.
+
+        Raises:
+            ProtocolError: a member sent something that is not an index.
+        """
+        index_by_member = {member: Index.decode(blob) for member, blob in states.items()}
+        leader = choose_leader(index_by_member)
+        index = index_by_member[leader]
+        self.leader, self._leader_index = leader, index
+        synced = frozenset(member for member, blob in states.items() if blob == states[leader])
+        log.info(
+            "states compared",
+            leader=leader.node_id,
+            version=index.version,
+            behind=sorted(member.node_id for member in states.keys() - synced),
+        )
+        if leader != self.me:
+            return Comparison(synced=synced, leader=leader, updates=None)
+        others = [index_by_member[member] for member in states if member not in synced]
+        wanted = [self.memdb.tree.get(inode) for inode in differing_inodes(index, others)]
+        updates = (encode_update(entry) for entry in wanted if entry is not None)
+        return Comparison(synced=synced, leader=leader, updates=updates)
+
+    def collect_update(self, payload: bytes) -> None:
+        """Keep one entry of the leader's until the commit.
+
+        Raises:
+            ProtocolError: the payload is malformed.
+        """
+        self._updates.append(decode_update(payload))
+
+    def commit(self, now_s: int) -> Sequence[Effect]:
+        """Replace our tree by the leader's.
+
+        Raises:
+            ProtocolError: what was received does not give the leader's tree.
+        """
+        if self._leader_index is None:
+            raise ProtocolError("an update was completed that nobody began")
+        tree, changes = catch_up(self.memdb.tree, self._leader_index, self._updates)
+        log.info("copied the leader's tree", changed=len(changes), version=tree.root.version)
+        self.memdb.replace(tree, now_s)
+        return [Commit(changes), ForgetAll(), *self.publication(notify=False)]
+
+    def drop_sync(self) -> None:
+        """Forget the states and updates of a sync that ended or was interrupted."""
+        self._leader_index = None
+        self._updates = []
+
+    def checksum(self) -> bytes:
+        """Return the checksum of the whole tree (32 bytes)."""
+        return tree_checksum(self.memdb.tree)
+
+    def on_members(self, members: frozenset[Member], now_s: int) -> Sequence[Effect]:
+        """Note that a member alone has nobody to copy from."""
+        if len(members) == 1:
+            self.leader = next(iter(members))
+        return ()
+
+    def on_synced(self, now_s: int) -> Sequence[Effect]:
+        """Nothing is sent when the tree is in sync."""
+        return ()
+
+    def publication(self, *, notify: bool) -> list[Effect]:
+        """Return the effect that brings the tree's corosync.conf to the host, if there is one."""
+        entry = self.memdb.tree.find(COROSYNC_CONF)
+        if entry is None or entry.is_directory or not entry.data:
+            return []
+        return [PublishCorosyncConf(entry.data, notify)]
+
+
+def _touches_corosync_conf(operation: Operation) -> bool:
+    match operation:
+        case Create(path) | Write(path):
+            return path == COROSYNC_CONF
+        case Rename(_, target):
+            return target == COROSYNC_CONF
+        case _:
+            return False

@@ -1,0 +1,41 @@
+"""What the command line decides, as a frozen value."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MOUNTPOINT = Path("/etc/pve")
+STATE_DIR = Path("/var/lib/pve-cluster")
+RUN_DIR = Path("/run/pve-cluster")
+COROSYNC_CONF = Path("/etc/corosync/corosync.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The daemon's settings; the paths default to the reference's.
+
+    ``node_name`` is the host name up to its first dot unless given.
+    """
+
+    node_name: str
+    mountpoint: Path = MOUNTPOINT
+    state_dir: Path = STATE_DIR
+    run_dir: Path = RUN_DIR
+    corosync_conf: Path = COROSYNC_CONF
+    is_local: bool = False
+    is_foreground: bool = False
+    is_debug: bool = False
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file that holds the tree."""
+        return self.state_dir / "config.db"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held for as long as the daemon runs, so that there is only one."""
+        return self.state_dir / ".pmxcfs.lockfile"
+
+    @property
+    def pid_file(self) -> Path:
+        """Beside the run directory, as the reference has it."""
+        return self.run_dir.with_name(self.run_dir.name + ".pid")

@@ -1,0 +1,230 @@
+"""One node without I/O: operations and events in, effects out.
+
+The effects are to be performed in order; a ``Commit`` always comes before the ``Answer`` that
+depends on it.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from errno import EACCES, EBUSY, EIO
+
+import structlog
+
+from pmxcfs.dcdb import PROTOCOL_VERSION, ForgetAll, ReleaseLock, TreeApplication
+from pmxcfs.dfsm.effects import Answer, Effect, Ticket
+from pmxcfs.dfsm.events import (
+    ConfigurationChange,
+    Connected,
+    Delivered,
+    Disconnected,
+    GroupEvent,
+    SendFailed,
+)
+from pmxcfs.dfsm.machine import Machine
+from pmxcfs.dfsm.modes import Mode
+from pmxcfs.identity import Member, NodeId
+from pmxcfs.memdb.entry import Change, Entry
+from pmxcfs.memdb.index import entry_checksum
+from pmxcfs.memdb.locks import is_lock_path
+from pmxcfs.memdb.memdb import Memdb
+from pmxcfs.memdb.messages import encode_operation
+from pmxcfs.memdb.operations import Delete, Operation, SetMtime, UnlockRequest
+from pmxcfs.status.members import ClusterInfo, Membership
+
+log = structlog.get_logger("dcdb")
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumChanged:
+    """Corosync says that this partition is, or is no longer, quorate."""
+
+    quorate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMapRead:
+    """Corosync's configuration map was read, at the start or after it changed."""
+
+    info: ClusterInfo
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyDue:
+    """It is time to compare the checksums of all members' trees."""
+
+
+Event = GroupEvent | QuorumChanged | ClusterMapRead | VerifyDue
+
+
+class Replica:
+    """The tree of one node, its place in the group, and the callers who wait for either.
+
+    New operations are multicast only while the group is in sync, since the reference lets trees
+    diverge otherwise; until then they are held back here.
+    """
+
+    def __init__(self, memdb: Memdb, *, node_name: str, standalone: bool) -> None:
+        self.node_name = node_name
+        self.is_standalone = standalone
+        self.membership = Membership()
+        self._application = TreeApplication(memdb)
+        self._application.is_quorate = standalone
+        self._machine = Machine(self._application, protocol_version=PROTOCOL_VERSION, domain="dcdb")
+        self._held: deque[tuple[Ticket, Operation]] = deque()
+
+    @property
+    def memdb(self) -> Memdb:
+        """The tree and what is derived from it."""
+        return self._application.memdb
+
+    @property
+    def is_quorate(self) -> bool:
+        """Whether changes are allowed; always true in standalone mode."""
+        return self._application.is_quorate
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the database refused a change, which stops all further ones."""
+        return self._application.has_failed
+
+    @property
+    def mode(self) -> Mode:
+        """Where this node stands in the replication protocol."""
+        return self._machine.mode
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The current members of the group, in order."""
+        return self._machine.members
+
+    @property
+    def awaiting(self) -> frozenset[Member]:
+        """The members whose state a running sync still lacks."""
+        return self._machine.awaiting
+
+    @property
+    def leader(self) -> NodeId | None:
+        """The node whose tree all members took over at the last sync."""
+        leader = self._application.leader
+        return None if leader is None or not self.members else leader.node_id
+
+    def submit(self, ticket: Ticket, operation: Operation, now_s: int) -> list[Effect]:
+        """Ask for a change on behalf of a local caller, who gets exactly one Answer."""
+        refusal = self._refusal()
+        if refusal is not None:
+            return [Answer(ticket, -refusal)]
+        if self.mode is not Mode.SYNCED:
+            self._held.append((ticket, operation))
+            return []
+        return self._finish(self._send(ticket, operation, now_s), now_s)
+
+    def withdraw(self, ticket: Ticket) -> bool:
+        """Take back an operation that was not sent yet; false means that it is under way."""
+        kept = deque(item for item in self._held if item[0] != ticket)
+        was_held = len(kept) < len(self._held)
+        self._held = kept
+        return was_held
+
+    def step(self, event: Event, now_s: int) -> list[Effect]:
+        """Take in one event and return what follows from it."""
+        return self._finish(self._react(event, now_s), now_s)
+
+    def on_commit_failed(self, changes: Sequence[Change], now_s: int) -> list[Effect]:
+        """Take back changes that the database refused, and stop all further ones."""
+        self.memdb.revert(changes, now_s)
+        self._application.has_failed = True
+        return self._finish([*self._machine.fail(), ForgetAll()], now_s)
+
+    def publication(self) -> list[Effect]:
+        """Return the effect that brings the tree's corosync.conf to the host at the start."""
+        return self._application.publication(notify=True)
+
+    def _react(self, event: Event, now_s: int) -> list[Effect]:
+        match event:
+            case Delivered(sender, data):
+                return self._machine.on_message(sender, data, now_s)
+            case ConfigurationChange(members):
+                self.membership.learn_online(member.node_id for member in members)
+                return self._machine.on_configuration(event, now_s)
+            case SendFailed(data):
+                return self._machine.on_send_failed(data)
+            case Connected(me):
+                self._application.me = me
+                return self._machine.connect(me)
+            case Disconnected():
+                return self._machine.disconnect()
+            case QuorumChanged(quorate):
+                return self._on_quorum(quorate)
+            case ClusterMapRead(info):
+                self.membership.learn_nodes(info)
+                return []
+            case VerifyDue():
+                return self._machine.request_verify(now_s)
+
+    def _on_quorum(self, quorate: bool) -> list[Effect]:
+        if quorate == self._application.is_quorate:
+            return []
+        self._application.is_quorate = quorate
+        return [ForgetAll()]
+
+    def _finish(self, effects: list[Effect], now_s: int) -> list[Effect]:
+        """Answer what can only be answered here, and send what may be sent now."""
+        finished: list[Effect] = []
+        for effect in effects:
+            if isinstance(effect, ReleaseLock):
+                finished += self._release(effect, now_s)
+            else:
+                finished.append(effect)
+        refusal = self._refusal()
+        while self._held and (refusal is not None or self.mode is Mode.SYNCED):
+            ticket, operation = self._held.popleft()
+            finished += (
+                self._send(ticket, operation, now_s)
+                if refusal is None
+                else [Answer(ticket, -refusal)]
+            )
+        return finished
+
+    def _refusal(self) -> int | None:
+        """Return the errno that every change gets at the moment, or None."""
+        if self.has_failed or self.mode is Mode.ERROR:
+            return EIO
+        if not self.is_quorate:
+            return EACCES
+        if self.mode is Mode.VERSION_ERROR:
+            return EBUSY
+        return None
+
+    def _send(self, ticket: Ticket, operation: Operation, now_s: int) -> list[Effect]:
+        lock = self._lock_to_break(operation)
+        if lock is None:
+            return self._machine.send(*encode_operation(operation), now_s, ticket)
+        request = UnlockRequest(operation.path, entry_checksum(lock))
+        if not self.is_standalone:
+            return [
+                *self._machine.send(*encode_operation(request), now_s),
+                *self._machine.send(*encode_operation(operation), now_s, ticket),
+            ]
+        is_expired = self.memdb.apply(request, 0, now_s, now_s).expired is not None
+        change = Delete(operation.path) if is_expired else operation
+        return self._machine.send(*encode_operation(change), now_s, ticket)
+
+    def _lock_to_break(self, operation: Operation) -> Entry | None:
+        """Return the lock directory that setting an mtime of 0 asks to release."""
+        if (
+            not isinstance(operation, SetMtime)
+            or operation.mtime
+            or not is_lock_path(operation.path)
+        ):
+            return None
+        entry = self.memdb.tree.find(operation.path)
+        return entry if entry is not None and entry.is_directory else None
+
+    def _release(self, effect: ReleaseLock, now_s: int) -> list[Effect]:
+        me = self._machine.me
+        is_lowest = me is not None and me.node_id == self._machine.lowest_node_id
+        if not is_lowest or self.mode is not Mode.SYNCED:
+            return []
+        log.info("releasing an expired lock", path=effect.unlock.path.decode(errors="replace"))
+        return self._machine.send(*encode_operation(effect.unlock), now_s)

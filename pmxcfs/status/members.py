@@ -1,0 +1,58 @@
+"""The nodes of the cluster, as configured and as seen: who exists, and who is online."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pmxcfs.identity import NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNode:
+    """A node that corosync's configuration names."""
+
+    node_id: NodeId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterInfo:
+    """What corosync's configuration map says of the cluster; ``config_version`` counts its edits."""
+
+    name: str
+    config_version: int
+    nodes: tuple[ClusterNode, ...]
+
+
+class Membership:
+    """The configured nodes and which of them take part, with a counter that moves on every change.
+
+    Nodes stay as they were when the connection to the group is lost; the next configuration
+    change corrects them.
+
+    Source: docs/PROTOCOL.md, "Status texts".
+    """
+
+    def __init__(self) -> None:
+        self.info: ClusterInfo | None = None
+        self.version = 0
+        self._online: frozenset[NodeId] = frozenset()
+
+    def learn_nodes(self, info: ClusterInfo) -> None:
+        """Take over a new reading of corosync's configuration."""
+        self.info = info
+        self.version += 1
+
+    def learn_online(self, node_ids: Iterable[NodeId]) -> None:
+        """Take over the members of the group after a configuration change."""
+        self._online = frozenset(node_ids)
+        if self.info is not None:
+            self.version += 1
+
+    def is_online(self, node_id: NodeId) -> bool:
+        """Whether a process of this node is in the group."""
+        return node_id in self._online
+
+    def name_of(self, node_id: NodeId) -> str | None:
+        """Return the configured name of a node, or None if the configuration has no such node."""
+        nodes = self.info.nodes if self.info is not None else ()
+        return next((node.name for node in nodes if node.node_id == node_id), None)
