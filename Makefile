@@ -1,0 +1,65 @@
+# The front door. `make` shows what there is; every target installs what it lacks first.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+LAB ?= lab
+NODES ?= 3
+NODE ?= 1
+CMD ?= bash
+TEST_LIMIT_S ?= 870
+TEST_LEVELS := $(wildcard $(addprefix tests/,unit property golden sim fuse cluster e2e))
+
+BIN := .venv/bin
+PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
+export PYTHON
+
+.PHONY: help setup check format test sim bench lab-up lab-status lab-exec lab-down clean
+
+help: ## this text
+	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
+	@echo
+	@echo '  make lab-up     three nodes on this machine, from nothing (root, Debian 12 or 13)'
+	@echo '  make test       every test'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Debian packages, .venv and the built extension (the others call it; PYTHON=python3.12 chooses)
+	@ci/setup.sh
+
+check: setup ## ruff, mypy --strict and the import layers, under a minute
+	@ci/check.sh
+
+format: setup ## put the code into its form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+test: setup ## every test: unit, property, golden, simulator, mount, cluster, end to end (at most 15 minutes)
+	@timeout --foreground --kill-after=20 $(TEST_LIMIT_S) \
+	    $(BIN)/pytest --require=root,fuse,corosync $(TEST_LEVELS) $(ARGS) \
+	    || { status=$$?; [ $$status != 124 ] || echo 'make test: no end within $(TEST_LIMIT_S) s'; exit $$status; }
+
+sim: setup ## a long run of the simulator: SEED=1 STEPS=100000
+	@$(BIN)/python -m tests.sim.soak $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS))
+
+bench: setup ## figures of the mount; comes with a later stage
+	@echo 'make bench: the workloads come with a later stage' >&2; exit 1
+
+lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another
+	@$(PMXCFS_LAB) up --nodes $(NODES)
+
+lab-status: setup ## a table of the nodes: corosync, quorum, sync state, tree version, equal or not
+	@$(PMXCFS_LAB) status
+
+lab-exec: setup ## run a command on a node: NODE=2 CMD='cat /etc/pve/.members'
+	@$(PMXCFS_LAB) exec $(NODE) -- $(CMD)
+
+lab-down: setup ## stop the cluster and remove what it left
+	@$(PMXCFS_LAB) down
+
+clean: ## remove .venv, the built extension and every cache
+	@rm -rf .venv build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -f pmxcfs/_corosync*.so pmxcfs/_corosync.c pmxcfs/_corosync*.o
+	@find pmxcfs lab tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
