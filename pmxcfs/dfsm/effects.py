@@ -33,3 +33,14 @@ class LeaveGroup(Effect):
     """Leave the group; come back afterwards unless ``for_good``."""
 
     for_good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Effect):
+    """An application's wish to send a message to the group without waiting for its result.
+
+    It never leaves the machine: a numbered Multicast takes its place.
+    """
+
+    subtype: int
+    payload: bytes

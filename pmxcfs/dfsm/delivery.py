@@ -1,0 +1,115 @@
+"""Application messages: applied when in sync, held back during a synchronisation.
+
+Source: docs/PROTOCOL.md, "Modes" and "Synchronisation".
+"""
+
+from collections import deque
+from errno import EPERM
+
+from pmxcfs.dfsm import wire
+from pmxcfs.dfsm.core import Core
+from pmxcfs.dfsm.effects import Multicast
+from pmxcfs.dfsm.modes import Mode
+from pmxcfs.dfsm.queue import CountQueue, HeldMessage
+from pmxcfs.errors import ProtocolError
+
+
+class Deliveries:
+    """The messages on their way to the application.
+
+    Some are held until their sender and we agree. Others follow the updates: while we are being
+    updated, members in sync already apply them, so they come first when we are done, in the order
+    in which they came.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._held = CountQueue()
+        self._following: deque[HeldMessage] = deque()
+
+    def apply(self, message: HeldMessage, now_s: int) -> None:
+        """Hand a message to the application and answer the local caller who sent it.
+
+        Raises:
+            ProtocolError: the application refuses the message.
+        """
+        core, sender = self._core, message.sender
+        header, payload = wire.decode_normal(message.data)
+        try:
+            delivery = core.application.deliver(
+                sender, header.subtype, payload, header.time_s, now_s
+            )
+        except ProtocolError:
+            self._answer(message, -EPERM)
+            raise
+        core.perform(delivery.effects, now_s)
+        self._answer(message, delivery.result)
+
+    def hold(self, message: HeldMessage, now_s: int) -> None:
+        """Keep a message until its sender and we agree.
+
+        Raises:
+            ProtocolError: the sender is no member.
+        """
+        if message.sender not in self._core.members:
+            raise ProtocolError(f"message from {message.sender}, who is no member")
+        self._held.insert(message)
+
+    def hold_or_follow(self, message: HeldMessage, now_s: int) -> None:
+        """Keep a message while we are being updated.
+
+        Raises:
+            ProtocolError: the sender is no member.
+        """
+        if self._core.members.is_synced(message.sender):
+            self._following.append(message)
+        else:
+            self.hold(message, now_s)
+
+    def deliver_held(self, now_s: int) -> None:
+        """Apply, or let follow the updates, what members in sync have sent; keep the rest.
+
+        Raises:
+            ProtocolError: the application refuses a message.
+        """
+        members = self._core.members
+        kept = []
+        for message in self._held.take_all():
+            if message.sender not in members:
+                self._core.log.info("dropped a message of a former member", sender=message.sender)
+            elif not members.is_synced(message.sender):
+                kept.append(message)
+            elif self._core.mode is Mode.SYNCED:
+                self.apply(message, now_s)
+            else:
+                self._following.append(message)
+        self._held.put_back(kept)
+
+    def deliver_following(self, now_s: int) -> None:
+        """Apply what was to follow the updates.
+
+        Raises:
+            ProtocolError: the application refuses a message.
+        """
+        while self._following:
+            self.apply(self._following.popleft(), now_s)
+
+    def drop_following(self) -> None:
+        """Forget what was to follow updates that will not come."""
+        self._following.clear()
+
+    def send_own_again(self) -> None:
+        """Send once more what we hold of our own, for newcomers to see it; hold nothing then."""
+        for message in self._held.take_all():
+            if message.sender == self._core.me:
+                self._core.outgoing.repeat(message.count)
+                self._core.effects.append(Multicast(message.data))
+
+    def forget(self) -> None:
+        """Hold nothing any more."""
+        self._held.take_all()
+        self._following.clear()
+
+    def _answer(self, message: HeldMessage, result: int) -> None:
+        if message.sender == self._core.me:
+            self._core.effects += self._core.waiters.settle(message.count, result)
