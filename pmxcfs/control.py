@@ -1,4 +1,4 @@
-"""The status socket: whoever connects reads one line of JSON, and needs neither mount nor quorum."""
+"""The status socket: who connects reads one line of JSON, whatever the mount and the quorum do."""
 
 import os
 import socket

@@ -10,14 +10,19 @@ from errno import EIO
 import structlog
 
 from pmxcfs.dfsm.application import Comparison, Delivery
-from pmxcfs.dfsm.effects import Effect
+from pmxcfs.dfsm.effects import Effect, Send
 from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member
 from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.memdb.index import Index, index_of, tree_checksum
 from pmxcfs.memdb.memdb import Memdb
-from pmxcfs.memdb.messages import decode_operation, decode_update, encode_update
-from pmxcfs.memdb.operations import Create, Operation, Rename, Unlock, Write
+from pmxcfs.memdb.messages import (
+    decode_operation,
+    decode_update,
+    encode_operation,
+    encode_update,
+)
+from pmxcfs.memdb.operations import Create, Operation, Rename, Write
 from pmxcfs.memdb.sync import catch_up, choose_leader, differing_inodes
 
 log = structlog.get_logger("dcdb")
@@ -46,13 +51,6 @@ class ForgetAll(Effect):
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseLock(Effect):
-    """A lock has expired: the member with the lowest node id tells all others to remove it."""
-
-    unlock: Unlock
-
-
-@dataclass(frozen=True, slots=True)
 class PublishCorosyncConf(Effect):
     """Bring the host's corosync.conf up to this text; with ``notify`` corosync reloads it."""
 
@@ -69,6 +67,7 @@ class TreeApplication:
         self.has_failed = False
         self.me: Member | None = None
         self.leader: Member | None = None
+        self._members: frozenset[Member] = frozenset()
         self._leader_index: Index | None = None
         self._updates: list[Entry] = []
 
@@ -89,8 +88,8 @@ class TreeApplication:
         effects: list[Effect] = []
         if outcome.changes:
             effects += [Commit(outcome.changes), Forget(outcome.changes)]
-        if outcome.expired is not None:
-            effects.append(ReleaseLock(outcome.expired))
+        if outcome.expired is not None and self._is_lowest():
+            effects.append(Send(*encode_operation(outcome.expired)))
         if outcome.result >= 0 and _touches_corosync_conf(operation):
             effects += self.publication(notify=sender == self.me)
         return Delivery(outcome.result, tuple(effects))
@@ -154,7 +153,8 @@ class TreeApplication:
         return tree_checksum(self.memdb.tree)
 
     def on_members(self, members: frozenset[Member], now_s: int) -> Sequence[Effect]:
-        """Note that a member alone has nobody to copy from."""
+        """Note who is there; a member alone has nobody to copy from."""
+        self._members = members
         if len(members) == 1:
             self.leader = next(iter(members))
         return ()
@@ -169,6 +169,9 @@ class TreeApplication:
         if entry is None or entry.is_directory or not entry.data:
             return []
         return [PublishCorosyncConf(entry.data, notify)]
+
+    def _is_lowest(self) -> bool:
+        return self.me is not None and self.me.node_id == min(self._members).node_id
 
 
 def _touches_corosync_conf(operation: Operation) -> bool:

@@ -11,7 +11,7 @@ from errno import EACCES, EBUSY, EIO
 
 import structlog
 
-from pmxcfs.dcdb import PROTOCOL_VERSION, ForgetAll, ReleaseLock, TreeApplication
+from pmxcfs.dcdb import PROTOCOL_VERSION, ForgetAll, TreeApplication
 from pmxcfs.dfsm.effects import Answer, Effect, Ticket
 from pmxcfs.dfsm.events import (
     ConfigurationChange,
@@ -26,10 +26,10 @@ from pmxcfs.dfsm.modes import Mode
 from pmxcfs.identity import Member, NodeId
 from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.memdb.index import entry_checksum
-from pmxcfs.memdb.locks import is_lock_path
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import Delete, Operation, SetMtime, UnlockRequest
+from pmxcfs.memdb.paths import is_lock_path
 from pmxcfs.status.members import ClusterInfo, Membership
 
 log = structlog.get_logger("dcdb")
@@ -96,7 +96,7 @@ class Replica:
     @property
     def members(self) -> tuple[Member, ...]:
         """The current members of the group, in order."""
-        return self._machine.members
+        return tuple(sorted(self._machine.members))
 
     @property
     def awaiting(self) -> frozenset[Member]:
@@ -169,13 +169,8 @@ class Replica:
         return [ForgetAll()]
 
     def _finish(self, effects: list[Effect], now_s: int) -> list[Effect]:
-        """Answer what can only be answered here, and send what may be sent now."""
-        finished: list[Effect] = []
-        for effect in effects:
-            if isinstance(effect, ReleaseLock):
-                finished += self._release(effect, now_s)
-            else:
-                finished.append(effect)
+        """Send what was held back as soon as it may be sent, or refuse it."""
+        finished = list(effects)
         refusal = self._refusal()
         while self._held and (refusal is not None or self.mode is Mode.SYNCED):
             ticket, operation = self._held.popleft()
@@ -220,11 +215,3 @@ class Replica:
             return None
         entry = self.memdb.tree.find(operation.path)
         return entry if entry is not None and entry.is_directory else None
-
-    def _release(self, effect: ReleaseLock, now_s: int) -> list[Effect]:
-        me = self._machine.me
-        is_lowest = me is not None and me.node_id == self._machine.lowest_node_id
-        if not is_lowest or self.mode is not Mode.SYNCED:
-            return []
-        log.info("releasing an expired lock", path=effect.unlock.path.decode(errors="replace"))
-        return self._machine.send(*encode_operation(effect.unlock), now_s)

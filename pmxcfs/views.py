@@ -59,9 +59,9 @@ def vmlist_text(replica: Replica) -> bytes:
     """Return ``.vmlist``: every guest with its node and its kind."""
     guests = replica.memdb.guests
     entries = [
-        f'"{vmid}": {{ "node": "{guest.node.decode()}", "type": "{guest.kind.value}", '
+        f'"{guest.vmid}": {{ "node": "{guest.node}", "type": "{guest.kind}", '
         f'"version": {guest.version} }}'
-        for vmid, guest in guests.items()
+        for guest in guests
     ]
     if not entries:
         return _lines("{", f'"version": {guests.version}', "", "}")

@@ -1,0 +1,108 @@
+"""The command line: arguments become Options, Options become a running daemon."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from pmxcfs import __version__
+from pmxcfs.options import COROSYNC_CONF, MOUNTPOINT, RUN_DIR, STATE_DIR, Options
+
+EXIT_USAGE = 1
+EXIT_FAILURE = 255
+
+DESCRIPTION = "Mount the cluster file system and keep it equal on all nodes."
+EPILOG = """\
+The tree lives in STATE_DIR/config.db. With a corosync.conf in the tree the daemon is a member of
+the cluster, read-only until corosync says that it is quorate; without one, or with --local, it
+works alone. `pmxcfs -l` on a copied config.db brings a dead node's configuration back.
+
+Exit status: 0 after a clean end, 1 for an unknown option, 255 for every other failure.
+"""
+
+_FLAGS = (
+    ("-d", "--debug", "log debug lines too, as writing 1 to .debug does"),
+    ("-f", "--foreground", "stay in the foreground"),
+    ("-l", "--local", "work alone and writable, whatever the tree says of a cluster"),
+)
+_PATHS = (
+    ("--mountpoint", MOUNTPOINT),
+    ("--state-dir", STATE_DIR),
+    ("--run-dir", RUN_DIR),
+    ("--corosync-conf", COROSYNC_CONF),
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Exits as the reference does: 1 for an unknown option, 255 for a stray argument."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}. See {self.prog} --help.", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+
+
+def parse(arguments: list[str]) -> Options:
+    """Return what the arguments say; exits with 0 after --help, 1 or 255 when they are wrong."""
+    parser = _parser()
+    found, rest = parser.parse_known_args(arguments)
+    unknown = [word for word in rest if word.startswith("-") and word != "-"]
+    if unknown:
+        parser.error(f"unknown option {unknown[0]}")
+    if rest:
+        parser.print_usage(sys.stderr)
+        print(f"{parser.prog}: there is no argument {rest[0]!r}, only options", file=sys.stderr)
+        sys.exit(EXIT_FAILURE)
+    return Options(
+        node_name=found.nodename or os.uname().nodename.partition(".")[0],
+        mountpoint=found.mountpoint,
+        state_dir=found.state_dir,
+        run_dir=found.run_dir,
+        corosync_conf=found.corosync_conf,
+        is_local=found.local,
+        is_foreground=found.foreground,
+        is_debug=found.debug,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="pmxcfs",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for short, long, text in _FLAGS:
+        parser.add_argument(short, long, action="store_true", help=text)
+    for long, default in _PATHS:
+        parser.add_argument(
+            long, default=default, type=_absolute, metavar="PATH", help="default: %(default)s"
+        )
+    parser.add_argument(
+        "--nodename", metavar="NAME", help="default: the host name to its first dot"
+    )
+    parser.add_argument("--version", action="version", version=f"pmxcfs {__version__}")
+    return parser
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).absolute()
+
+
+def main() -> NoReturn:
+    """Run the daemon until it is told to end, and exit with its status."""
+    options = parse(sys.argv[1:])
+    if not options.is_foreground:
+        print("pmxcfs: going to the background is not built yet; start with -f", file=sys.stderr)
+        sys.exit(EXIT_FAILURE)
+    # Imported late, so that --help and wrong options answer at once.
+    from pmxcfs import daemon, logs
+
+    switch = logs.configure(debug=options.is_debug)
+    sys.exit(EXIT_FAILURE if daemon.run(options, switch) else 0)
+
+
+if __name__ == "__main__":
+    main()

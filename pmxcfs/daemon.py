@@ -1,0 +1,205 @@
+"""The daemon: builds the parts, joins them, starts them in order and stops them in reverse."""
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+import trio
+
+from pmxcfs import instance, views
+from pmxcfs.control import SOCKET_NAME, StatusSocket
+from pmxcfs.database import Database
+from pmxcfs.dcdb import COROSYNC_CONF, PublishCorosyncConf
+from pmxcfs.dfsm.events import GroupEvent
+from pmxcfs.driver import Driver
+from pmxcfs.errors import StorageError
+from pmxcfs.fuse import session, virtual_files
+from pmxcfs.fuse.operations import PmxcfsOperations
+from pmxcfs.identity import LOCAL_NODE_ID, Member, Pid
+from pmxcfs.instance import StartError
+from pmxcfs.logs import DebugSwitch
+from pmxcfs.loopback import LoopbackGroup
+from pmxcfs.memdb.memdb import Memdb
+from pmxcfs.memdb.operations import Create, Write
+from pmxcfs.options import Options
+from pmxcfs.replica import ClusterMapRead, QuorumChanged, Replica, VerifyDue
+from pmxcfs.status.members import ClusterInfo
+
+log = structlog.get_logger("main")
+
+DCDB_GROUP_NAME = b"pve_dcdb_v1\0"
+VERIFY_PERIOD_S = 3600
+PUBLICATIONS_WAITING_MAX = 64
+
+
+def run(options: Options, switch: DebugSwitch) -> bool:
+    """Run until told to stop; return whether anything went wrong, having logged what."""
+    try:
+        gid = instance.group_id()
+        os.umask(0o027)
+        instance.prepare_directories(options, gid)
+        with instance.only_one(options.lock_file):
+            trio.run(_run_with_database, options, switch, gid, strict_exception_groups=False)
+    except (StartError, StorageError, session.MountError) as error:
+        log.critical(str(error))
+        return True
+    log.info("ended cleanly")
+    return False
+
+
+async def _run_with_database(options: Options, switch: DebugSwitch, gid: int) -> None:
+    database = Database.open(options.database, now_s=int(time.time()))
+    try:
+        memdb = _load(database, options)
+        is_standalone = options.is_local or not _has_corosync_conf(memdb)
+        if options.is_local and _has_corosync_conf(memdb):
+            log.warning("forced local mode: the cluster's other nodes will not see changes")
+        replica = Replica(memdb, node_name=options.node_name, standalone=is_standalone)
+        driver = Driver(replica, database, clock=lambda: int(time.time()))
+        await _serve(options, switch, gid, driver)
+    finally:
+        database.close()
+
+
+def _load(database: Database, options: Options) -> Memdb:
+    """Load the tree; a new one takes over the host's corosync.conf unless we are to be alone."""
+    memdb = Memdb(database.load(), now_s=int(time.time()))
+    if database.was_new and not options.is_local and options.corosync_conf.is_file():
+        text, now_s = options.corosync_conf.read_bytes(), int(time.time())
+        # With a leading slash, as in the reference: so the change counters do not move.
+        path = b"/" + COROSYNC_CONF
+        for operation in (Create(path), Write(path, 0, text)):
+            outcome = memdb.apply(operation, LOCAL_NODE_ID, now_s, now_s)
+            if outcome.result < 0:
+                raise StartError(
+                    f"cannot import {options.corosync_conf}: {os.strerror(-outcome.result)}"
+                )
+            database.commit(outcome.changes)
+        log.info("imported corosync.conf into the new database", source=options.corosync_conf)
+    return memdb
+
+
+def _has_corosync_conf(memdb: Memdb) -> bool:
+    entry = memdb.tree.find(COROSYNC_CONF)
+    return entry is not None and not entry.is_directory
+
+
+async def _serve(options: Options, switch: DebugSwitch, gid: int, driver: Driver) -> None:
+    """Start what the mount depends on, serve the mount, and stop in the reverse order."""
+    replica = driver.replica
+    process = views.Process(Pid(os.getpid()), int(time.time()))
+    operations = _operations(driver, process, switch, gid)
+    status = StatusSocket(
+        options.run_dir / SOCKET_NAME, gid, lambda: views.status_line(replica, process)
+    )
+    group = _standalone_group if replica.is_standalone else _cluster_group
+    async with (
+        session.mounted(operations, options.mountpoint) as mount,
+        group(driver, options),
+        trio.open_nursery() as services,
+    ):
+        await services.start(status.run)
+        services.start_soon(_stop_on_signal, mount)
+        with instance.pid_file(options.pid_file):
+            mode = "standalone" if replica.is_standalone else "cluster"
+            log.info(
+                "ready",
+                mode=mode,
+                mountpoint=options.mountpoint,
+                version=replica.memdb.tree.root.version,
+            )
+            await mount.serve()
+        log.info("stopping")
+        services.cancel_scope.cancel()
+
+
+def _operations(
+    driver: Driver, process: views.Process, switch: DebugSwitch, gid: int
+) -> PmxcfsOperations:
+    replica = driver.replica
+
+    def set_debug(is_on: bool) -> None:
+        switch.is_on = is_on
+        log.info("debug lines are switched", on=is_on)
+
+    virtual = [
+        *virtual_files.node_links(replica.node_name),
+        virtual_files.read_only(b".version", lambda: views.version_text(replica, process)),
+        virtual_files.read_only(b".members", lambda: views.members_text(replica)),
+        virtual_files.read_only(b".vmlist", lambda: views.vmlist_text(replica)),
+        virtual_files.debug_switch(lambda: switch.is_on, set_debug),
+    ]
+    return PmxcfsOperations(driver, virtual, gid=gid)
+
+
+@asynccontextmanager
+async def _standalone_group(driver: Driver, options: Options) -> AsyncIterator[None]:
+    group = LoopbackGroup(Member(LOCAL_NODE_ID, Pid(os.getpid())), driver.feed)
+    driver.attach(group)
+    group.start()
+    yield
+
+
+@asynccontextmanager
+async def _cluster_group(driver: Driver, options: Options) -> AsyncIterator[None]:
+    """Take part in the cluster: the group, the quorum and the list of nodes, each on its own."""
+    # Only a cluster needs corosync's libraries.
+    from pmxcfs.corosync.cmap import ClusterMapWatch
+    from pmxcfs.corosync.group import CpgGroup
+    from pmxcfs.corosync.quorum import QuorumWatch
+
+    def on_group(events: Sequence[GroupEvent]) -> None:
+        driver.feed(events)
+
+    def on_quorum(is_quorate: bool) -> None:
+        driver.feed([QuorumChanged(is_quorate)])
+
+    def on_nodes(info: ClusterInfo) -> None:
+        driver.feed([ClusterMapRead(info)])
+
+    group = CpgGroup(DCDB_GROUP_NAME, on_group)
+    driver.attach(group)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_publish_corosync_conf, driver, options)
+        for task in (QuorumWatch(on_quorum).run, ClusterMapWatch(on_nodes).run, group.run):
+            nursery.start_soon(task)
+        nursery.start_soon(_verify_now_and_then, driver)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def _publish_corosync_conf(
+    driver: Driver, options: Options, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Bring the tree's corosync.conf to the host: once now, then whenever it changes."""
+    from pmxcfs.corosync import host_config
+
+    send, receive = trio.open_memory_channel[PublishCorosyncConf](PUBLICATIONS_WAITING_MAX)
+
+    def enqueue(effect: PublishCorosyncConf) -> None:
+        try:
+            send.send_nowait(effect)
+        except trio.WouldBlock:
+            log.warning("corosync.conf changes faster than it can be written; one was left out")
+
+    driver.attach_publisher(enqueue)
+    driver.publish_corosync_conf()
+    task_status.started()
+    async for effect in receive:
+        await host_config.publish(effect.text, options.corosync_conf, notify=effect.notify)
+
+
+async def _verify_now_and_then(driver: Driver) -> None:
+    while True:
+        await trio.sleep(VERIFY_PERIOD_S)
+        driver.feed([VerifyDue()])
+
+
+async def _stop_on_signal(mount: session.Mount) -> None:
+    with trio.open_signal_receiver(signal.SIGHUP, signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            log.info("told to stop", signal=signal.Signals(number).name)
+            mount.stop()

@@ -1,0 +1,106 @@
+"""One daemon at a time: the directories, the lock file and the PID file.
+
+Source: docs/PROTOCOL.md, "Process".
+"""
+
+import fcntl
+import grp
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from pmxcfs.options import Options
+
+log = structlog.get_logger("main")
+
+GROUP_NAME = "www-data"
+LOCK_TRIES = 11
+LOCK_PAUSE_S = 1.0
+
+
+class StartError(Exception):
+    """The daemon cannot start; the text says why and what to do."""
+
+
+def group_id() -> int:
+    """Return the gid of the group that may read the file system.
+
+    Raises:
+        StartError: the group does not exist.
+    """
+    try:
+        return grp.getgrnam(GROUP_NAME).gr_gid
+    except KeyError:
+        hint = f"create it with: groupadd --system {GROUP_NAME}"
+        raise StartError(f"there is no group {GROUP_NAME}; {hint}") from None
+
+
+def prepare_directories(options: Options, gid: int) -> None:
+    """Make the state and run directories, and give the run directory to the group.
+
+    Raises:
+        StartError: one of them can't be made.
+    """
+    try:
+        for path in (options.state_dir, options.run_dir):
+            path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        os.chown(options.run_dir, 0, gid)
+    except OSError as error:
+        raise StartError(f"cannot prepare {error.filename}: {error.strerror}") from error
+
+
+@contextmanager
+def only_one(lock_file: Path, pause_s: float = LOCK_PAUSE_S) -> Iterator[None]:
+    """Hold the lock file, waiting up to ten pauses for a predecessor to end.
+
+    Raises:
+        StartError: another daemon keeps holding it, or it can't be opened.
+    """
+    try:
+        descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"cannot open {lock_file}: {error.strerror}") from error
+    try:
+        _lock(descriptor, lock_file, pause_s)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, lock_file: Path, pause_s: float) -> None:
+    for attempt in range(LOCK_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if attempt == 0:
+                log.info("another pmxcfs holds the lock, trying again", lock_file=lock_file)
+            if attempt + 1 < LOCK_TRIES:
+                time.sleep(pause_s)
+        else:
+            return
+    raise StartError(f"another pmxcfs is running: it holds {lock_file}; stop it first")
+
+
+@contextmanager
+def pid_file(path: Path) -> Iterator[None]:
+    """Keep a file with our process id for as long as we run.
+
+    Raises:
+        StartError: it can't be written.
+    """
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as draft:
+            draft.write(f"{os.getpid()}\n")
+            os.fchmod(draft.fileno(), 0o644)
+        Path(draft.name).rename(path)
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
