@@ -1,0 +1,65 @@
+"""How long each lock has been held unchanged, by our own clock.
+
+A lock is a directory below ``priv/lock``. Ages are never derived from stored times: they count from
+when this process first saw the lock in its present state.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+LOCK_LIFETIME_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    checksum: bytes
+    since_s: int
+
+
+class LockTable:
+    """When each lock was first seen with its present checksum (32 bytes).
+
+    ``now_s`` is a clock in seconds that never goes back; its origin does not matter.
+
+    Source: docs/PROTOCOL.md, "Locks".
+    """
+
+    def __init__(self) -> None:
+        self._sightings: dict[bytes, _Sighting] = {}
+
+    def __contains__(self, path: object) -> bool:
+        """Whether a timer runs for the lock at this path."""
+        return path in self._sightings
+
+    def start(self, path: bytes, checksum: bytes, now_s: int) -> None:
+        """Start the timer of a lock, or start it anew."""
+        self._sightings[path] = _Sighting(checksum, now_s)
+
+    def drop(self, path: bytes) -> None:
+        """Forget a lock, which may be unknown."""
+        self._sightings.pop(path, None)
+
+    def has_expired(self, path: bytes, checksum: bytes, now_s: int) -> bool:
+        """Whether the lock has been in this state for more than its lifetime.
+
+        A lock that is unknown or was seen in another state has its timer started instead.
+        """
+        seen = self._sightings.get(path)
+        if seen is None or seen.checksum != checksum:
+            self.start(path, checksum, now_s)
+            return False
+        return now_s - seen.since_s > LOCK_LIFETIME_S
+
+    def rebuild(self, locks: Iterable[tuple[bytes, bytes]], now_s: int) -> None:
+        """Take over the locks of another tree, given as (path, checksum).
+
+        Timers start now, except that a lock which did not change keeps its age. (The reference
+        means to do that too but starts all of them anew.)
+        """
+        sightings = {}
+        for path, checksum in locks:
+            seen = self._sightings.get(path)
+            if seen is None or seen.checksum != checksum:
+                seen = _Sighting(checksum, now_s)
+            sightings[path] = seen
+        self._sightings = sightings
