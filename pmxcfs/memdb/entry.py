@@ -13,7 +13,7 @@ FILE_SIZE_BYTES_MAX = 1024 * 1024
 
 
 class EntryType(IntEnum):
-    """The kinds of entries, with the numbers that the database and the wire use (Linux ``d_type``)."""
+    """What an entry can be, with the numbers of the database and the wire (Linux ``d_type``)."""
 
     DIRECTORY = 4
     FILE = 8

@@ -1,4 +1,4 @@
-"""Payloads, digests and checksums of the configuration tree's group, as the reference makes them."""
+"""Payloads, digests and checksums of the configuration tree, as the reference makes them."""
 
 import json
 from pathlib import Path
