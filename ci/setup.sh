@@ -58,7 +58,7 @@ run() {
 
 progress() {
     local line
-    line="      $1: $2 s, $(tail -c 400 "$LOG" | tr '\r' '\n' | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c1-60)"
+    line="      $1: $2 s, $(tail -n 3 "$LOG" | tr '\r' '\n' | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c1-60)"
     if [ -t 1 ]; then printf '\r\033[K%s' "$line"; else say "$line"; fi
 }
 
@@ -176,6 +176,7 @@ ensure_venv() {
 install_python_packages() {
     touch "$HALF_MADE"
     if ! run "pip install" "$VENV/bin/python" -m pip install --progress-bar off -e '.[dev]'; then
+        rm -f "$HALF_MADE"  # pip undoes what it could not finish; only a kill leaves half of something
         last_lines 20
         fail "pip could not install the Python packages or build the extension."
     fi
@@ -219,7 +220,7 @@ main() {
     if is_done && fuse_opens; then return 0; fi
     trap stop INT TERM
     LOG=$ROOT/build/log/setup-$(date +%Y%m%d-%H%M%S)-$$.log
-    say "setup: the first run takes some minutes; details go to $LOG"
+    say "setup: a first run takes a minute or two; details go to $LOG"
     step 1 "The machine: /dev/fuse"
     check_fuse
     step 2 "Debian packages (ci/apt-packages.txt)"
