@@ -1,0 +1,78 @@
+"""The text of corosync.conf for a plan."""
+
+from pmxcfs_lab.plan import NodePlan, Plan
+
+TOKEN_MS = 1000
+"""How long corosync waits for the token; a dead node is noticed a few of these later."""
+
+TEMPLATE = """\
+totem {{
+  version: 2
+  cluster_name: {cluster}
+  config_version: {version}
+  transport: knet
+  ip_version: ipv4
+  link_mode: passive
+  token: {token_ms}
+  secauth: off
+  crypto_cipher: none
+  crypto_hash: none
+  interface {{
+    linknumber: 0
+  }}
+}}
+
+nodelist {{
+{nodes}
+}}
+
+quorum {{
+  provider: corosync_votequorum
+}}
+
+system {{
+  move_to_root_cgroup: no
+}}
+
+logging {{
+  to_syslog: no
+  to_stderr: no
+  to_logfile: yes
+  logfile: /var/log/corosync/corosync.log
+  timestamp: hires
+  debug: off
+}}
+"""
+
+NODE_TEMPLATE = """\
+  node {{
+    name: {node.name}
+    nodeid: {node.node_id}
+    quorum_votes: 1
+    ring0_addr: {node.address}
+  }}"""
+
+
+def corosync_conf(plan: Plan, config_version: int = 1) -> str:
+    """Return the configuration that all nodes of the plan share."""
+    return TEMPLATE.format(
+        cluster=plan.lab,
+        version=config_version,
+        token_ms=TOKEN_MS,
+        nodes="\n".join(_node_section(node) for node in plan.nodes),
+    )
+
+
+def hosts(plan: Plan) -> str:
+    """Return the text of /etc/hosts, the same on all nodes.
+
+    A node's own name resolves to its address on the lab's network, never to 127.x: pmxcfs
+    refuses to start otherwise.
+    """
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    lines += [f"{node.address} {node.name}" for node in plan.nodes]
+    return "\n".join(lines) + "\n"
+
+
+def _node_section(node: NodePlan) -> str:
+    return NODE_TEMPLATE.format(node=node)

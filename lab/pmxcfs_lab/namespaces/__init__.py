@@ -1,0 +1,1 @@
+"""Nodes made of Linux namespaces: no container engine, only root and util-linux."""

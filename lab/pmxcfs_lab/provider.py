@@ -1,0 +1,101 @@
+"""What the lab asks of whoever provides the nodes: namespaces today, containers and VMs later."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from pmxcfs_lab.plan import Plan
+
+Say = Callable[[str], None]
+"""Takes one line of progress for people."""
+
+Groups = tuple[tuple[str, ...], ...]
+"""Node names by side of a partition; one group means that the network is whole."""
+
+
+class Service(StrEnum):
+    """A program that runs on every node, in the order in which they are started."""
+
+    COROSYNC = "corosync"
+    PMXCFS = "pmxcfs"
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ran on a node.
+
+    Attributes:
+        exit_status: as in a shell, 128 + N for death by signal N.
+    """
+
+    exit_status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Provider(Protocol):
+    """Nodes that can be made, entered, cut off and removed.
+
+    Every method raises LabError with a sentence for people when it cannot do its work. A node is
+    named as in the plan; a node that is not there is a LabError too.
+    """
+
+    def missing(self) -> Sequence[tuple[str, str]]:
+        """Return (what this machine lacks, what to do about it), empty if nothing."""
+
+    def up(self, plan: Plan, *, guard_fd: int, say: Say) -> None:
+        """Make every node of the plan that does not run, with its network; start no service.
+
+        What a node stored under /var/lib/pve-cluster, /var/lib/corosync, /var/log and /etc/corosync
+        is still there when it is made again.
+
+        Args:
+            plan: what shall run.
+            guard_fd: descriptor of the lab's lock. A process that outlives this call keeps it open
+                until `down` of another process could find it.
+            say: takes progress.
+        """
+
+    def down(self) -> bool:
+        """Remove every node and its network, whatever state they are in; return if any was left.
+
+        Stored files stay: the lab removes them.
+        """
+
+    def running(self) -> tuple[str, ...]:
+        """Return the names of all nodes that run, in order."""
+
+    def exec(
+        self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 60.0
+    ) -> Completed:
+        """Run a command on the node as root and wait for it."""
+
+    def attach_argv(self, node: str, argv: Sequence[str]) -> list[str]:
+        """Return the command for this machine that runs argv on the node with our terminal."""
+
+    def start(self, node: str, service: Service, *, local: bool = False) -> None:
+        """Start the service; nothing happens if it runs. `local` adds -l to pmxcfs."""
+
+    def stop(self, node: str, service: Service, *, within_s: float) -> None:
+        """Ask the service to end and wait for it; nothing happens if it does not run."""
+
+    def kill(self, node: str, services: Sequence[Service]) -> None:
+        """End the services at once, as kill -9 does, all of them before waiting for any."""
+
+    def partition(self, groups: Groups) -> None:
+        """Let nodes reach each other only inside their group. One group of all heals."""
+
+    def groups(self) -> Groups:
+        """Return which running nodes reach each other now."""
+
+    def probe(self, node: str, *, with_tree: bool) -> Mapping[str, object]:
+        """Return what `pmxcfs_lab.probe` sees on the node, plus the services' states.
+
+        The key "services" maps a service's name to {"pid": number in the node or None,
+        "exit_status": number or None}.
+        """
+
+    def logs(self, node: str) -> Mapping[str, Path]:
+        """Return the node's log files on this machine by name, also when the node is down."""
