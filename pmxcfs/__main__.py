@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from pmxcfs import __version__
+from pmxcfs import __version__, background
+from pmxcfs.background import EXIT_FAILURE
 from pmxcfs.options import COROSYNC_CONF, MOUNTPOINT, RUN_DIR, STATE_DIR, Options
 
 EXIT_USAGE = 1
-EXIT_FAILURE = 255
 
 DESCRIPTION = "Mount the cluster file system and keep it equal on all nodes."
 EPILOG = """\
@@ -23,7 +23,7 @@ Exit status: 0 after a clean end, 1 for an unknown option, 255 for every other f
 
 _FLAGS = (
     ("-d", "--debug", "log debug lines too, as writing 1 to .debug does"),
-    ("-f", "--foreground", "stay in the foreground"),
+    ("-f", "--foreground", "stay in the foreground; else return once the mount is ready"),
     ("-l", "--local", "work alone and writable, whatever the tree says of a cluster"),
 )
 _PATHS = (
@@ -92,16 +92,17 @@ def _absolute(text: str) -> Path:
 
 
 def main() -> NoReturn:
-    """Run the daemon until it is told to end, and exit with its status."""
+    """Run the daemon until it is told to end, and exit with its status.
+
+    Without --foreground the caller's process ends as soon as the daemon is ready.
+    """
     options = parse(sys.argv[1:])
-    if not options.is_foreground:
-        print("pmxcfs: going to the background is not built yet; start with -f", file=sys.stderr)
-        sys.exit(EXIT_FAILURE)
-    # Imported late, so that --help and wrong options answer at once.
+    ready = (lambda: None) if options.is_foreground else background.detach()
+    # Imported after the fork and after --help and wrong options were answered.
     from pmxcfs import daemon, logs
 
     switch = logs.configure(debug=options.is_debug)
-    sys.exit(EXIT_FAILURE if daemon.run(options, switch) else 0)
+    sys.exit(0 if daemon.run(options, switch, ready) else EXIT_FAILURE)
 
 
 if __name__ == "__main__":

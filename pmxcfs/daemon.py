@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -35,22 +35,30 @@ VERIFY_PERIOD_S = 3600
 PUBLICATIONS_WAITING_MAX = 64
 
 
-def run(options: Options, switch: DebugSwitch) -> bool:
-    """Run until told to stop; return whether anything went wrong, having logged what."""
+def run(options: Options, switch: DebugSwitch, ready: Callable[[], None]) -> bool:
+    """Run until told to stop; return whether all went well, having logged what did not.
+
+    Args:
+        options: from the command line.
+        switch: of the debug lines, for ``.debug``.
+        ready: called once the mount answers.
+    """
     try:
         gid = instance.group_id()
         os.umask(0o027)
         instance.prepare_directories(options, gid)
         with instance.only_one(options.lock_file):
-            trio.run(_run_with_database, options, switch, gid, strict_exception_groups=False)
+            trio.run(_run_with_database, options, switch, gid, ready, strict_exception_groups=False)
     except (StartError, StorageError, session.MountError) as error:
         log.critical(str(error))
-        return True
+        return False
     log.info("ended cleanly")
-    return False
+    return True
 
 
-async def _run_with_database(options: Options, switch: DebugSwitch, gid: int) -> None:
+async def _run_with_database(
+    options: Options, switch: DebugSwitch, gid: int, ready: Callable[[], None]
+) -> None:
     database = Database.open(options.database, now_s=int(time.time()))
     try:
         memdb = _load(database, options)
@@ -59,7 +67,7 @@ async def _run_with_database(options: Options, switch: DebugSwitch, gid: int) ->
             log.warning("forced local mode: the cluster's other nodes will not see changes")
         replica = Replica(memdb, node_name=options.node_name, standalone=is_standalone)
         driver = Driver(replica, database, clock=lambda: int(time.time()))
-        await _serve(options, switch, gid, driver)
+        await _serve(options, switch, gid, driver, ready)
     finally:
         database.close()
 
@@ -87,7 +95,9 @@ def _has_corosync_conf(memdb: Memdb) -> bool:
     return entry is not None and not entry.is_directory
 
 
-async def _serve(options: Options, switch: DebugSwitch, gid: int, driver: Driver) -> None:
+async def _serve(
+    options: Options, switch: DebugSwitch, gid: int, driver: Driver, ready: Callable[[], None]
+) -> None:
     """Start what the mount depends on, serve the mount, and stop in the reverse order."""
     replica = driver.replica
     process = views.Process(Pid(os.getpid()), int(time.time()))
@@ -103,14 +113,13 @@ async def _serve(options: Options, switch: DebugSwitch, gid: int, driver: Driver
     ):
         await services.start(status.run)
         services.start_soon(_stop_on_signal, mount)
-        with instance.pid_file(options.pid_file):
+        with (
+            instance.restart_flag(options.restart_flag, gid),
+            instance.pid_file(options.pid_file),
+        ):
             mode = "standalone" if replica.is_standalone else "cluster"
-            log.info(
-                "ready",
-                mode=mode,
-                mountpoint=options.mountpoint,
-                version=replica.memdb.tree.root.version,
-            )
+            log.info("ready", mode=mode, mountpoint=options.mountpoint)
+            ready()
             await mount.serve()
         log.info("stopping")
         services.cancel_scope.cancel()
@@ -125,7 +134,7 @@ def _operations(
         switch.is_on = is_on
         log.info("debug lines are switched", on=is_on)
 
-    virtual = [
+    virtual: list[virtual_files.VirtualObject] = [
         *virtual_files.node_links(replica.node_name),
         virtual_files.read_only(b".version", lambda: views.version_text(replica, process)),
         virtual_files.read_only(b".members", lambda: views.members_text(replica)),

@@ -1,4 +1,4 @@
-"""One daemon at a time: the directories, the lock file and the PID file.
+"""One daemon at a time: the directories, the lock file, the PID file and the restart flag.
 
 Source: docs/PROTOCOL.md, "Process".
 """
@@ -104,3 +104,18 @@ def pid_file(path: Path) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def restart_flag(path: Path, gid: int) -> Iterator[None]:
+    """Take the restart flag away while we run, and set it when we end cleanly.
+
+    Clients of the IPC service who find the flag try again for a while instead of failing.
+    """
+    path.unlink(missing_ok=True)
+    yield
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o440))
+        os.chown(path, 0, gid)
+    except OSError as error:
+        log.warning("cannot set the restart flag", path=path, reason=error.strerror)

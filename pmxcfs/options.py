@@ -39,3 +39,8 @@ class Options:
     def pid_file(self) -> Path:
         """Beside the run directory, as the reference has it."""
         return self.run_dir.with_name(self.run_dir.name + ".pid")
+
+    @property
+    def restart_flag(self) -> Path:
+        """Tells clients of the IPC service that the daemon will be back in a moment."""
+        return self.run_dir / "cfs-restart-flag"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pmxcfs.__main__ import main, parse
+from pmxcfs.__main__ import parse
 
 
 def test_the_paths_default_to_the_references() -> None:
@@ -53,13 +53,3 @@ def test_wrong_words_end_with_the_references_status(
     assert ended.value.code == status
     captured = capsys.readouterr()
     assert "usage: pmxcfs" in (captured.err if status else captured.out)
-
-
-def test_starting_in_the_background_is_refused_with_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["pmxcfs"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 255
-    assert "start with -f" in capsys.readouterr().err

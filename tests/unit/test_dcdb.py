@@ -1,0 +1,102 @@
+"""The tree in its group: what deliveries and synchronisations lead to beyond the tree itself."""
+
+import pytest
+
+from pmxcfs.dcdb import Commit, ForgetAll, PublishCorosyncConf, TreeApplication
+from pmxcfs.errors import ProtocolError
+from pmxcfs.identity import Member, NodeId, Pid
+from pmxcfs.memdb.index import index_of
+from pmxcfs.memdb.memdb import Memdb
+from pmxcfs.memdb.messages import encode_operation
+from pmxcfs.memdb.operations import Create, Mkdir, Operation, Rename, Write
+from pmxcfs.memdb.tree import Tree
+
+NOW_S = 1_700_000_000
+ME, OTHER = Member(NodeId(1), Pid(101)), Member(NodeId(2), Pid(202))
+CONF = b"totem {\n  config_version: 3\n}\n"
+
+
+def application(me: Member = ME, *operations: Operation) -> TreeApplication:
+    made = TreeApplication(Memdb(Tree.new(), NOW_S))
+    made.me, made.is_quorate = me, True
+    made.on_members(frozenset({ME, OTHER}), NOW_S)
+    for operation in operations:
+        deliver(made, me, operation)
+    return made
+
+
+def deliver(to: TreeApplication, sender: Member, operation: Operation) -> list[object]:
+    return list(to.deliver(sender, *encode_operation(operation), NOW_S, NOW_S).effects)
+
+
+def test_a_message_is_applied_as_its_sender_and_at_its_time() -> None:
+    mine = application()
+    mine.deliver(OTHER, *encode_operation(Create(b"a")), 1234, NOW_S)
+    entry = mine.memdb.tree.find(b"a")
+    assert entry is not None
+    assert (entry.writer, entry.mtime) == (2, 1234)
+
+
+def test_nothing_is_applied_while_not_quorate() -> None:
+    mine = application()
+    mine.is_quorate = False
+    with pytest.raises(ProtocolError, match="not quorate"):
+        deliver(mine, OTHER, Create(b"a"))
+    assert mine.memdb.tree.root.version == 1
+
+
+@pytest.mark.parametrize(("sender", "is_notified"), [(ME, True), (OTHER, False)])
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_only_the_node_that_changed_corosync_conf_has_it_reloaded(
+    sender: Member, is_notified: bool, is_renamed: bool
+) -> None:
+    mine = application(ME, Create(b"corosync.conf.new"), Write(b"corosync.conf.new", 0, CONF))
+    change: Operation = Rename(b"corosync.conf.new", b"corosync.conf")
+    if not is_renamed:
+        deliver(mine, OTHER, change)
+        change = Write(b"corosync.conf", 0, CONF)
+    assert PublishCorosyncConf(CONF, is_notified) in deliver(mine, sender, change)
+
+
+def test_other_files_and_an_empty_corosync_conf_are_not_published() -> None:
+    mine = application()
+    effects = [
+        *deliver(mine, ME, Create(b"corosync.conf")),
+        *deliver(mine, ME, Create(b"user.cfg")),
+        *deliver(mine, ME, Write(b"user.cfg", 0, b"x")),
+    ]
+    assert not [effect for effect in effects if isinstance(effect, PublishCorosyncConf)]
+
+
+def test_the_leader_offers_what_the_others_lack_and_a_follower_becomes_equal() -> None:
+    leader = application(OTHER, Mkdir(b"d"), Create(b"d/f"), Write(b"d/f", 0, b"text"))
+    follower = application(ME, Create(b"only-here"))
+    states = {ME: follower.state(), OTHER: leader.state()}
+    offered = leader.compare_states(states)
+    received = follower.compare_states(states)
+    assert (offered.leader, received.leader) == (OTHER, OTHER)
+    assert (offered.synced, received.updates) == (frozenset({OTHER}), None)
+    assert offered.updates is not None
+    for payload in offered.updates:
+        follower.collect_update(payload)
+    effects = follower.commit(NOW_S)
+    assert index_of(follower.memdb.tree) == index_of(leader.memdb.tree)
+    assert [type(effect) for effect in effects] == [Commit, ForgetAll]
+
+
+def test_an_incomplete_update_is_refused_and_changes_nothing() -> None:
+    leader = application(OTHER, Create(b"a"), Create(b"b"))
+    follower = application()
+    states = {ME: follower.state(), OTHER: leader.state()}
+    offered = leader.compare_states(states).updates
+    follower.compare_states(states)
+    assert offered is not None
+    follower.collect_update(next(iter(offered)))
+    with pytest.raises(ProtocolError):
+        follower.commit(NOW_S)
+    assert follower.memdb.tree.root.version == 1
+
+
+def test_a_member_that_sends_no_index_breaks_the_rules() -> None:
+    with pytest.raises(ProtocolError):
+        application().compare_states({ME: b"\0" * 32, OTHER: b"junk"})
