@@ -1,0 +1,137 @@
+"""What stat says about entries of the tree and virtual objects.
+
+Source: docs/PROTOCOL.md, "Modes".
+"""
+
+import stat
+
+import pyfuse3
+
+from pmxcfs.driver import Driver
+from pmxcfs.fuse.inodes import VirtualInode, kernel_inode
+from pmxcfs.fuse.permissions import (
+    OWNER_UID,
+    ROOT_PERMISSIONS,
+    link_permissions,
+    permissions_of,
+)
+from pmxcfs.fuse.virtual_files import VirtualFile
+from pmxcfs.memdb.entry import ROOT_INODE, Entry, Inode
+
+CACHE_S = 1.0
+"""How long the kernel may answer from its memory of names and attributes."""
+
+_NANOSECONDS = 1_000_000_000
+_BLOCK_SIZE_BYTES = 4096
+
+_FILESYSTEM_BLOCKS = 32768
+_FILESYSTEM_INODES = 262144
+_NAME_BYTES_MAX = 256
+_WRAP = 2**64
+
+
+class Attributes:
+    """Makes stat results, and keeps those of entries as long as they stay true.
+
+    An entry never changes; a changed entry is another object. So a result is good for as long as
+    the tree has the very entry that it was made from, at the same place and under the same quorum.
+    The place is part of the entry, and only empty directories can be moved.
+
+    Args:
+        driver: tells whether the cluster is quorate.
+        gid: the group that owns everything.
+    """
+
+    def __init__(self, driver: Driver, gid: int) -> None:
+        self._driver = driver
+        self._gid = gid
+        self._kept: dict[Inode, tuple[Entry, pyfuse3.EntryAttributes]] = {}
+        self._kept_under_quorum = False
+
+    def of(self, item: Entry | VirtualInode) -> pyfuse3.EntryAttributes:
+        """Return the attributes of what can be looked up; the caller must not change them."""
+        if isinstance(item, VirtualInode):
+            return self._of_virtual(item)
+        is_quorate = self._driver.replica.is_quorate
+        if is_quorate is not self._kept_under_quorum:
+            self.drop_all()
+            self._kept_under_quorum = is_quorate
+        kept = self._kept.get(item.inode)
+        if kept is not None and kept[0] is item:
+            return kept[1]
+        attributes = self._of_root() if item.inode == ROOT_INODE else self._of_entry(item)
+        self._kept[item.inode] = (item, attributes)
+        return attributes
+
+    def of_orphan(self, entry: Entry) -> pyfuse3.EntryAttributes:
+        """Return the attributes of a file that is open and has no name any more."""
+        is_quorate = self._driver.replica.is_quorate
+        permissions = permissions_of(entry.name, entry.type, is_quorate=is_quorate)
+        attributes = self._stamped(entry, permissions)
+        attributes.st_nlink = 0
+        return attributes
+
+    def of_filesystem(self) -> pyfuse3.StatvfsData:
+        """Return what statvfs says; beyond the limits the free counts wrap around.
+
+        Source: docs/PROTOCOL.md, "Entries".
+        """
+        tree = self._driver.replica.memdb.tree
+        used_blocks = -(-tree.content_size_bytes // _BLOCK_SIZE_BYTES)
+        numbers = pyfuse3.StatvfsData()
+        numbers.f_bsize = numbers.f_frsize = _BLOCK_SIZE_BYTES
+        numbers.f_blocks = _FILESYSTEM_BLOCKS
+        numbers.f_bfree = numbers.f_bavail = (_FILESYSTEM_BLOCKS - used_blocks) % _WRAP
+        numbers.f_files = _FILESYSTEM_INODES
+        numbers.f_ffree = numbers.f_favail = (_FILESYSTEM_INODES - len(tree)) % _WRAP
+        numbers.f_namemax = _NAME_BYTES_MAX
+        return numbers
+
+    def drop(self, inode: Inode) -> None:
+        """Let go of what was made for an entry."""
+        self._kept.pop(inode, None)
+
+    def drop_all(self) -> None:
+        """Let go of everything that was made."""
+        self._kept.clear()
+
+    def _of_root(self) -> pyfuse3.EntryAttributes:
+        attributes = self._blank(kernel_inode(ROOT_INODE), stat.S_IFDIR | ROOT_PERMISSIONS)
+        attributes.st_nlink = 2
+        return attributes
+
+    def _of_entry(self, entry: Entry) -> pyfuse3.EntryAttributes:
+        path = self._driver.replica.memdb.tree.path_of(entry.inode)
+        permissions = permissions_of(path, entry.type, is_quorate=self._kept_under_quorum)
+        return self._stamped(entry, permissions)
+
+    def _of_virtual(self, virtual: VirtualInode) -> pyfuse3.EntryAttributes:
+        """A status file's name must be looked up every time: it may have a new text by then."""
+        is_quorate = self._driver.replica.is_quorate
+        if isinstance(virtual.object, VirtualFile):
+            mode, name_cache_s = stat.S_IFREG | virtual.object.mode, 0.0
+        else:
+            mode, name_cache_s = stat.S_IFLNK | link_permissions(is_quorate=is_quorate), CACHE_S
+        attributes = self._blank(virtual.number, mode)
+        attributes.entry_timeout = name_cache_s
+        attributes.st_size = len(virtual.text)
+        return attributes
+
+    def _stamped(self, entry: Entry, permissions: int) -> pyfuse3.EntryAttributes:
+        kind = stat.S_IFDIR if entry.is_directory else stat.S_IFREG
+        attributes = self._blank(kernel_inode(entry.inode), kind | permissions)
+        attributes.st_nlink = 2 if entry.is_directory else 1
+        attributes.st_size = entry.size
+        attributes.st_blocks = -(-entry.size // _BLOCK_SIZE_BYTES)
+        mtime_ns = entry.mtime * _NANOSECONDS
+        attributes.st_atime_ns = attributes.st_mtime_ns = attributes.st_ctime_ns = mtime_ns
+        return attributes
+
+    def _blank(self, number: int, mode: int) -> pyfuse3.EntryAttributes:
+        attributes = pyfuse3.EntryAttributes()
+        attributes.st_ino = number
+        attributes.st_mode = mode
+        attributes.st_uid = OWNER_UID
+        attributes.st_gid = self._gid
+        attributes.entry_timeout = attributes.attr_timeout = CACHE_S
+        return attributes

@@ -1,0 +1,139 @@
+"""What the mount asks of the tree, checked here before it is sent to all members.
+
+Requests name entries by inode; the path, which is what the members understand, is made at the
+moment of sending. Whatever would bring out a weakness of a member's tree is refused or rephrased
+here, because all members apply the same messages in the same way.
+"""
+
+from errno import EACCES, EFBIG, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY
+
+from pmxcfs.driver import Driver
+from pmxcfs.errors import OperationError
+from pmxcfs.fuse.open_files import OpenFiles
+from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Entry, EntryType, Inode
+from pmxcfs.memdb.operations import Create, Delete, Mkdir, Rename, SetMtime, Write
+from pmxcfs.memdb.paths import is_lock_path
+from pmxcfs.memdb.tree import Tree
+
+
+class Changes:
+    """The changing requests of the mount. All inodes are the tree's.
+
+    Every method raises OperationError: EACCES without quorum, else the verdict of the members.
+    """
+
+    def __init__(self, driver: Driver, open_files: OpenFiles) -> None:
+        self._driver = driver
+        self._open_files = open_files
+
+    async def create(self, parent: Inode, name: bytes) -> Entry:
+        """Make an empty file that must not exist yet."""
+        self._require_quorum()
+        await self._driver.submit(Create(self._path(parent, name)))
+        return self._made(parent, name)
+
+    async def mkdir(self, parent: Inode, name: bytes) -> Entry:
+        """Make a directory that must not exist yet."""
+        self._require_quorum()
+        await self._driver.submit(Mkdir(self._path(parent, name)))
+        return self._made(parent, name)
+
+    async def remove(self, parent: Inode, name: bytes, kind: EntryType) -> None:
+        """Remove an entry, but only if it still is of this kind: the members do not look."""
+        self._require_quorum()
+        entry = self._tree.child(parent, name)
+        if entry is not None:
+            _check_kind(entry, kind)
+        await self._driver.submit(Delete(self._path(parent, name)))
+
+    async def rename(self, parent: Inode, name: bytes, to: Inode, new_name: bytes) -> None:
+        """Move a file or an empty directory, replacing what is at the target."""
+        self._require_quorum()
+        path, target_path = self._path(parent, name), self._path(to, new_name)
+        source, target = self._tree.child(parent, name), self._tree.child(to, new_name)
+        if source is not None:
+            if target is not None:
+                if target.inode == source.inode:
+                    return
+                _check_kind(target, source.type)
+            self._check_movable(source, path)
+        await self._driver.submit(Rename(path, target_path))
+
+    async def write(self, inode: Inode, offset: int, data: bytes) -> int:
+        """Put data at an offset; return how many bytes were written, which is all of them."""
+        entry = self._tree.get(inode)
+        if entry is None:
+            return self._open_files.write_orphan(inode, offset, data)
+        self._require_quorum()
+        _check_size(offset + len(data))
+        try:
+            return await self._driver.submit(Write(self._tree.path_of(inode), offset, data))
+        except OperationError:
+            if self._tree.get(inode) is not None:
+                raise
+            return self._open_files.write_orphan(inode, offset, data)
+
+    async def truncate(self, inode: Inode, size: int) -> None:
+        """Make a file this long.
+
+        A file without data grows by a write of zeros: by a truncation it would get a size and no
+        data, and a reference node that reads such a file crashes.
+        """
+        entry = self._tree.get(inode)
+        if entry is None:
+            self._open_files.truncate_orphan(inode, size)
+            return
+        self._require_quorum()
+        _check_size(size)
+        path = self._tree.path_of(inode)
+        if size and not entry.data:
+            await self._driver.submit(Write(path, 0, bytes(size), truncate=True))
+        else:
+            await self._driver.submit(Write(path, size, b"", truncate=True))
+
+    async def set_mtime(self, inode: Inode, mtime: int) -> None:
+        """Set the modification time: seconds, of which 32 bits are kept."""
+        mtime &= 0xFFFFFFFF
+        if self._tree.get(inode) is None:
+            self._open_files.touch_orphan(inode, mtime)
+            return
+        self._require_quorum()
+        await self._driver.submit(SetMtime(self._tree.path_of(inode), mtime))
+
+    @property
+    def _tree(self) -> Tree:
+        return self._driver.replica.memdb.tree
+
+    def _require_quorum(self) -> None:
+        if not self._driver.replica.is_quorate:
+            raise OperationError(EACCES)
+
+    def _path(self, parent: Inode, name: bytes) -> bytes:
+        try:
+            directory = self._tree.path_of(parent)
+        except KeyError:
+            raise OperationError(ENOENT) from None
+        return directory + b"/" + name if directory else name
+
+    def _made(self, parent: Inode, name: bytes) -> Entry:
+        entry = self._tree.child(parent, name)
+        if entry is None:
+            raise OperationError(ENOENT)  # another member has already removed it
+        return entry
+
+    def _check_movable(self, source: Entry, path: bytes) -> None:
+        """Refuse to move a directory that has children: the members forget the target first."""
+        if not source.is_directory or not self._tree.has_children(source.inode):
+            return
+        raise OperationError(EACCES if is_lock_path(path) else ENOTEMPTY)
+
+
+def _check_kind(entry: Entry, kind: EntryType) -> None:
+    if entry.type is not kind:
+        raise OperationError(EISDIR if entry.is_directory else ENOTDIR)
+
+
+def _check_size(size_bytes: int) -> None:
+    """Refuse what is too large; in a message an offset has 32 bits and would wrap around."""
+    if size_bytes > FILE_SIZE_BYTES_MAX:
+        raise OperationError(EFBIG)

@@ -1,0 +1,118 @@
+"""What the kernel's inode numbers stand for, and what the kernel has been told of them."""
+
+from collections.abc import Iterable
+from errno import ENOENT
+
+import pyfuse3
+
+from pmxcfs.driver import Driver
+from pmxcfs.errors import OperationError
+from pmxcfs.fuse.attributes import Attributes
+from pmxcfs.fuse.inodes import (
+    KERNEL_ROOT,
+    VirtualInode,
+    VirtualInodes,
+    is_virtual,
+    kernel_inode,
+    tree_inode,
+)
+from pmxcfs.fuse.lookups import Lookups
+from pmxcfs.fuse.open_files import OpenFiles
+from pmxcfs.memdb.entry import Entry
+from pmxcfs.memdb.tree import Tree
+
+
+class Objects:
+    """Entries of the tree, open files that were removed from it, and virtual objects.
+
+    Numbers are the kernel's. Methods raise OperationError, ENOENT, for a number that stands for
+    nothing any more.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        open_files: OpenFiles,
+        attributes: Attributes,
+        lookups: Lookups,
+        virtual: VirtualInodes,
+    ) -> None:
+        self._driver = driver
+        self._open_files = open_files
+        self._attributes = attributes
+        self._lookups = lookups
+        self._virtual = virtual
+
+    @property
+    def tree(self) -> Tree:
+        """The tree of this moment; a synchronisation replaces it."""
+        return self._driver.replica.memdb.tree
+
+    def is_virtual_name(self, parent: int, name: bytes) -> bool:
+        """Whether a virtual object stands at this place."""
+        return parent == KERNEL_ROOT and name in self._virtual
+
+    def child(self, parent: int, name: bytes) -> pyfuse3.EntryAttributes:
+        """Return what is at a place, for an answer that makes the kernel know it."""
+        if self.is_virtual_name(parent, name):
+            return self.hand_out(self._virtual.current(name), parent)
+        entry = self.tree.child(tree_inode(parent), name)
+        if entry is None:
+            raise OperationError(ENOENT)
+        return self.hand_out(entry, parent)
+
+    def hand_out(self, item: Entry | VirtualInode, parent: int) -> pyfuse3.EntryAttributes:
+        """Return attributes for an answer that makes the kernel know an inode.
+
+        A virtual object keeps its text under this number until the kernel gives it back.
+        """
+        if isinstance(item, VirtualInode):
+            self._lookups.add(item.number, parent, item.object.name)
+            self._virtual.keep(item)
+        else:
+            self._lookups.add(kernel_inode(item.inode), parent, item.name)
+        return self._attributes.of(item)
+
+    def take_back(self, forgotten: Iterable[tuple[int, int]]) -> None:
+        """Let go of what the kernel gave back, as (number, count of answers)."""
+        for number, count in forgotten:
+            if not self._lookups.remove(number, count):
+                continue
+            if is_virtual(number):
+                self._virtual.let_go(number)
+            else:
+                self._attributes.drop(tree_inode(number))
+
+    def virtual(self, number: int) -> VirtualInode:
+        """Return a virtual object as the kernel got it."""
+        virtual = self._virtual.get(number)
+        if virtual is None:
+            raise OperationError(ENOENT)
+        return virtual
+
+    def entry(self, number: int) -> Entry:
+        """Return an entry of the tree, or of an open file that was removed from it."""
+        inode = tree_inode(number)
+        entry = self.tree.get(inode) or self._open_files.get(inode)
+        if entry is None:
+            raise OperationError(ENOENT)
+        return entry
+
+    def attributes(self, number: int) -> pyfuse3.EntryAttributes:
+        """Return the attributes of anything the kernel knows."""
+        if is_virtual(number):
+            return self._attributes.of(self.virtual(number))
+        entry = self.tree.get(tree_inode(number))
+        if entry is not None:
+            return self._attributes.of(entry)
+        return self._attributes.of_orphan(self.entry(number))
+
+    def path(self, number: int) -> bytes:
+        """Return the path of anything the kernel knows; of a removed file, its last name."""
+        if is_virtual(number):
+            return self.virtual(number).object.name
+        entry = self.entry(number)
+        try:
+            return self.tree.path_of(entry.inode)
+        except KeyError:
+            return entry.name

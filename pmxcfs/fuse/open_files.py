@@ -1,0 +1,107 @@
+"""Files that are open on this node, and what becomes of them when their entry is removed.
+
+An entry that is removed, by anybody on any node, stays readable and writable for those who have it
+open here; its content then lives in this process alone and goes with the last handle.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from errno import EFBIG, ENOENT
+
+from pmxcfs.errors import OperationError
+from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Change, Entry, Inode
+
+
+@dataclass(slots=True)
+class _OpenFile:
+    handles: int
+    entry: Entry
+
+
+class OpenFiles:
+    """The open files of this mount by their inode in the tree, each with its latest entry."""
+
+    def __init__(self) -> None:
+        self._files: dict[Inode, _OpenFile] = {}
+
+    def open(self, entry: Entry) -> None:
+        """Count one more handle."""
+        file = self._files.get(entry.inode)
+        if file is None:
+            self._files[entry.inode] = _OpenFile(1, entry)
+        else:
+            file.handles += 1
+
+    def close(self, inode: Inode) -> None:
+        """Count one handle less; with the last one an orphan's content is gone."""
+        file = self._files[inode]
+        file.handles -= 1
+        if not file.handles:
+            del self._files[inode]
+
+    def get(self, inode: Inode) -> Entry | None:
+        """Return the latest entry of an open file; it is an orphan if the tree has it no more."""
+        file = self._files.get(inode)
+        return None if file is None else file.entry
+
+    def follow(self, changes: Sequence[Change]) -> None:
+        """Keep up with the tree; a removed entry stays as it was last."""
+        if not self._files:
+            return
+        for change in changes:
+            file = self._files.get(change.inode)
+            if file is None:
+                continue
+            entry = change.after if change.after is not None else change.before
+            if entry is not None:
+                file.entry = entry
+
+    def follow_tree(self, find: Callable[[Inode], Entry | None]) -> None:
+        """Keep up with a tree that was replaced as a whole."""
+        for inode, file in self._files.items():
+            file.entry = find(inode) or file.entry
+
+    def write_orphan(self, inode: Inode, offset: int, data: bytes) -> int:
+        """Put data into an open file that has no entry any more; return its length.
+
+        Raises:
+            OperationError: EFBIG beyond the size limit, ENOENT if nobody has the file open.
+        """
+        end = offset + len(data)
+        if end > FILE_SIZE_BYTES_MAX:
+            raise OperationError(EFBIG)
+        old = content_of(self._orphan(inode))
+        self._keep(inode, old[:offset].ljust(offset, b"\0") + data + old[end:])
+        return len(data)
+
+    def truncate_orphan(self, inode: Inode, size: int) -> None:
+        """Cut or extend an open file that has no entry any more.
+
+        Raises:
+            OperationError: EFBIG beyond the size limit, ENOENT if nobody has the file open.
+        """
+        if size > FILE_SIZE_BYTES_MAX:
+            raise OperationError(EFBIG)
+        self._keep(inode, content_of(self._orphan(inode))[:size].ljust(size, b"\0"))
+
+    def touch_orphan(self, inode: Inode, mtime: int) -> None:
+        """Set the modification time of an open file that has no entry any more.
+
+        Raises:
+            OperationError: ENOENT if nobody has the file open.
+        """
+        self._files[inode].entry = replace(self._orphan(inode), mtime=mtime)
+
+    def _orphan(self, inode: Inode) -> Entry:
+        entry = self.get(inode)
+        if entry is None:
+            raise OperationError(ENOENT)
+        return entry
+
+    def _keep(self, inode: Inode, data: bytes) -> None:
+        self._files[inode].entry = replace(self._orphan(inode), data=data, size=len(data))
+
+
+def content_of(entry: Entry) -> bytes:
+    """Return what a file reads as: its data, or zeros where it has a size and no data."""
+    return entry.data or bytes(entry.size)

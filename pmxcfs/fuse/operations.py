@@ -1,0 +1,260 @@
+"""The requests of the kernel, answered from the tree, the virtual objects and the open files.
+
+Every request names its object by inode; a file's handle is its inode too. Requests that are
+missing here are answered ENOSYS by the base class, and the kernel draws the right conclusion and
+does not ask again: fsync, flush and access succeed, links and devices cannot be made, extended
+attributes are not supported.
+"""
+
+import stat
+from collections.abc import Sequence
+from errno import EACCES, EINVAL, EIO, ENOSYS
+from os import O_TRUNC
+
+import pyfuse3
+
+from pmxcfs.driver import Driver
+from pmxcfs.errors import OperationError
+from pmxcfs.fuse import permissions
+from pmxcfs.fuse.answers import answers_errors
+from pmxcfs.fuse.attributes import Attributes
+from pmxcfs.fuse.changes import Changes
+from pmxcfs.fuse.inodes import KERNEL_ROOT, VirtualInodes, is_virtual, kernel_inode, tree_inode
+from pmxcfs.fuse.invalidation import MountCache
+from pmxcfs.fuse.listings import Listings
+from pmxcfs.fuse.lookups import Lookups
+from pmxcfs.fuse.objects import Objects
+from pmxcfs.fuse.open_files import OpenFiles, content_of
+from pmxcfs.fuse.virtual_files import VirtualFile, VirtualObject
+from pmxcfs.memdb.entry import EntryType
+
+_NANOSECONDS = 1_000_000_000
+
+
+class PmxcfsOperations(pyfuse3.Operations):
+    """The file system, as one object with a coroutine for each kind of request.
+
+    Args:
+        driver: reads go to its tree, changes go through it.
+        virtual: what stands at the root beside the tree, in the order of listings.
+        gid: the group that owns everything.
+
+    Attributes:
+        cache: what has to hear of every change; the driver knows it.
+    """
+
+    supports_dot_lookup = False
+    enable_writeback_cache = False
+
+    def __init__(self, driver: Driver, virtual: Sequence[VirtualObject], *, gid: int) -> None:
+        super().__init__()
+        self._gid = gid
+        self._open_files = OpenFiles()
+        self._changes = Changes(driver, self._open_files)
+        self._attributes = Attributes(driver, gid)
+        virtual_inodes = VirtualInodes(virtual)
+        lookups = Lookups()
+        self._objects = Objects(driver, self._open_files, self._attributes, lookups, virtual_inodes)
+        self._listings = Listings(virtual_inodes)
+        self.cache = MountCache(
+            lambda inode: self._objects.tree.get(inode),
+            self._open_files,
+            lookups,
+            self._attributes,
+        )
+        driver.attach_cache(self.cache)
+
+    # Names and attributes
+
+    @answers_errors
+    async def lookup(
+        self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        """Find a name in a directory."""
+        return self._objects.child(parent_inode, name)
+
+    async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        """Hear which inodes the kernel no longer knows."""
+        self._objects.take_back(inode_list)
+
+    @answers_errors
+    async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
+        """Return the attributes of an inode."""
+        return self._objects.attributes(inode)
+
+    @answers_errors
+    async def setattr(
+        self,
+        inode: int,
+        attr: pyfuse3.EntryAttributes,
+        fields: pyfuse3.SetattrFields,
+        fh: int | None,
+        ctx: pyfuse3.RequestContext,
+    ) -> pyfuse3.EntryAttributes:
+        """Change size and time stamps; modes and owners can only be set to what they are.
+
+        The time stamps count only if both are set; the access time is then ignored.
+        """
+        if fields.update_mode:
+            permissions.check_chmod(self._objects.path(inode), stat.S_IMODE(attr.st_mode))
+        if fields.update_uid or fields.update_gid:
+            permissions.check_chown(
+                attr.st_uid if fields.update_uid else None,
+                attr.st_gid if fields.update_gid else None,
+                owner_gid=self._gid,
+            )
+        if fields.update_size:
+            await self._truncate(inode, attr.st_size)
+        if fields.update_atime and fields.update_mtime:
+            if is_virtual(inode) or inode == KERNEL_ROOT:
+                raise OperationError(EACCES)
+            mtime_s = attr.st_mtime_ns // _NANOSECONDS
+            await self._changes.set_mtime(tree_inode(inode), mtime_s)
+        return self._objects.attributes(inode)
+
+    @answers_errors
+    async def readlink(self, inode: int, ctx: pyfuse3.RequestContext) -> bytes:
+        """Return the target of a virtual link; there are no others."""
+        return self._objects.virtual(inode).text
+
+    @answers_errors
+    async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
+        """Return sizes and limits, none of which is enforced."""
+        return self._attributes.of_filesystem()
+
+    # Directories
+
+    @answers_errors
+    async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
+        """Open a directory; one that has been removed reads as empty."""
+        return self._listings.open(inode)
+
+    @answers_errors
+    async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
+        """List names with their attributes, as many as fit."""
+        directory = self._listings.directory(fh)
+        for item in self._listings.read(fh, start_id, self._objects.tree):
+            attributes = self._attributes.of(item.object)
+            if not pyfuse3.readdir_reply(token, item.name, attributes, item.position):
+                break
+            if not item.is_dot:
+                self._objects.hand_out(item.object, directory)
+
+    @answers_errors
+    async def releasedir(self, fh: int) -> None:
+        """Close a directory."""
+        self._listings.close(fh)
+
+    @answers_errors
+    async def mkdir(
+        self, parent_inode: int, name: bytes, mode: int, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        """Make a directory; the mode follows from its path."""
+        self._refuse_virtual(parent_inode, name)
+        entry = await self._changes.mkdir(tree_inode(parent_inode), name)
+        return self._objects.hand_out(entry, parent_inode)
+
+    @answers_errors
+    async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        """Remove an empty directory."""
+        self._refuse_virtual(parent_inode, name)
+        await self._changes.remove(tree_inode(parent_inode), name, EntryType.DIRECTORY)
+
+    @answers_errors
+    async def unlink(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        """Remove a file."""
+        self._refuse_virtual(parent_inode, name)
+        await self._changes.remove(tree_inode(parent_inode), name, EntryType.FILE)
+
+    @answers_errors
+    async def rename(
+        self,
+        parent_inode_old: int,
+        name_old: bytes,
+        parent_inode_new: int,
+        name_new: bytes,
+        flags: int,
+        ctx: pyfuse3.RequestContext,
+    ) -> None:
+        """Move a file or an empty directory; exchanging, or not replacing, is not supported."""
+        if flags:
+            raise OperationError(EINVAL)
+        self._refuse_virtual(parent_inode_old, name_old)
+        self._refuse_virtual(parent_inode_new, name_new)
+        await self._changes.rename(
+            tree_inode(parent_inode_old), name_old, tree_inode(parent_inode_new), name_new
+        )
+
+    # Files
+
+    @answers_errors
+    async def mknod(
+        self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        """Make a regular file; nothing else can be made."""
+        if not stat.S_ISREG(mode):
+            raise OperationError(ENOSYS)
+        self._refuse_virtual(parent_inode, name)
+        entry = await self._changes.create(tree_inode(parent_inode), name)
+        return self._objects.hand_out(entry, parent_inode)
+
+    @answers_errors
+    async def create(
+        self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
+    ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
+        """Make a file that did not exist, whatever the flags say, and open it."""
+        self._refuse_virtual(parent_inode, name)
+        entry = await self._changes.create(tree_inode(parent_inode), name)
+        self._open_files.open(entry)
+        attributes = self._objects.hand_out(entry, parent_inode)
+        return _handle(kernel_inode(entry.inode)), attributes
+
+    @answers_errors
+    async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
+        """Open a file. With O_TRUNC it is cut here: the kernel relies on that."""
+        if flags & O_TRUNC:
+            await self._truncate(inode, 0)
+        if not is_virtual(inode):
+            self._open_files.open(self._objects.entry(inode))
+        return _handle(inode)
+
+    @answers_errors
+    async def release(self, fh: int) -> None:
+        """Close a file."""
+        if not is_virtual(fh):
+            self._open_files.close(tree_inode(fh))
+
+    @answers_errors
+    async def read(self, fh: int, off: int, size: int) -> bytes:
+        """Return what the file has at this offset, nothing at its end."""
+        if is_virtual(fh):
+            return self._objects.virtual(fh).text[off : off + size]
+        return content_of(self._objects.entry(fh))[off : off + size]
+
+    @answers_errors
+    async def write(self, fh: int, off: int, buf: bytes) -> int:
+        """Put data into a file; return how much."""
+        if not is_virtual(fh):
+            return await self._changes.write(tree_inode(fh), off, buf)
+        file = self._objects.virtual(fh).object
+        if off or not isinstance(file, VirtualFile) or file.write is None:
+            raise OperationError(EIO)
+        return file.write(buf)
+
+    async def _truncate(self, number: int, size: int) -> None:
+        if not is_virtual(number):
+            await self._changes.truncate(tree_inode(number), size)
+            return
+        file = self._objects.virtual(number).object
+        if not isinstance(file, VirtualFile) or file.write is None:
+            raise OperationError(EIO)
+
+    def _refuse_virtual(self, parent: int, name: bytes) -> None:
+        """Refuse to make, remove or move a virtual object, or to put anything in its place."""
+        if self._objects.is_virtual_name(parent, name):
+            raise OperationError(EACCES)
+
+
+def _handle(inode: int) -> pyfuse3.FileInfo:
+    """Return a file handle whose reads and writes all come to us."""
+    return pyfuse3.FileInfo(fh=inode, direct_io=True, keep_cache=False)

@@ -1,0 +1,137 @@
+"""A mount from its beginning to its end. With ``operations`` the only room that knows the binding.
+
+The binding keeps its state for the whole process: there is one mount in a process at a time.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pyfuse3
+import structlog
+import trio
+
+from pmxcfs.fuse import mountpoint as mountpoints
+from pmxcfs.fuse.invalidation import Invalidator
+from pmxcfs.fuse.mountpoint import MountError
+from pmxcfs.fuse.operations import PmxcfsOperations
+
+log = structlog.get_logger("main")
+
+OPTIONS = frozenset({"fsname=/dev/fuse", "allow_other", "default_permissions"})
+
+REQUESTS_AT_ONCE_MAX = 256
+"""Changes can wait a minute for the group; so many may do so before reads have to wait too."""
+
+PREPARATION_S_MAX = 10
+ANSWERING_S_MAX = 2
+"""How long requests under way may take to be answered when the mount is to end."""
+INVALIDATION_S_MAX = 1
+UNMOUNT_S_MAX = 5
+
+
+class Mount:
+    """A mounted file system that waits to be served. Requests wait until then."""
+
+    def __init__(self) -> None:
+        self._is_stopping = False
+        self._answering: trio.CancelScope | None = None
+
+    async def serve(self) -> None:
+        """Answer requests until somebody stops or unmounts it.
+
+        When stopped or cancelled, requests under way are answered first, within a bound.
+        """
+        if self._is_stopping:
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._stop_when_cancelled)
+            with trio.CancelScope(shield=True) as self._answering:
+                await pyfuse3.main(max_tasks=REQUESTS_AT_ONCE_MAX)
+            if self._answering.cancelled_caught:
+                log.warning("some requests were still under way and stay without an answer")
+            self._answering = None
+            nursery.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Take no more requests, and let ``serve`` return."""
+        self._is_stopping = True
+        if self._answering is not None:
+            self._answering.deadline = trio.current_time() + ANSWERING_S_MAX
+            pyfuse3.terminate()
+
+    async def _stop_when_cancelled(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.stop()
+
+
+@asynccontextmanager
+async def mounted(operations: PmxcfsOperations, mountpoint: Path) -> AsyncIterator[Mount]:
+    """Mount the file system, and unmount it however the block ends.
+
+    Raises:
+        MountError: the directory is not fit to be mounted on, or the kernel refused.
+    """
+    mountpoint = await _prepare(mountpoint)
+    _initialise(operations, mountpoint)
+    mount_id = mountpoints.mount_id(mountpoint)
+    invalidator = Invalidator(_Kernel())
+    try:
+        invalidator.start()
+        operations.cache.attach(invalidator)
+        yield Mount()
+    finally:
+        log.info("teardown filesystem")
+        invalidator.stop()
+        await _unmount(mountpoint, mount_id, invalidator)
+
+
+class _Kernel:
+    """The binding's calls into the kernel, which may block."""
+
+    def forget_inode(self, inode: int) -> None:
+        pyfuse3.invalidate_inode(inode)
+
+    def forget_name(self, directory: int, name: bytes) -> None:
+        pyfuse3.invalidate_entry(directory, name)
+
+
+async def _prepare(mountpoint: Path) -> Path:
+    with trio.move_on_after(PREPARATION_S_MAX):
+        return await trio.to_thread.run_sync(
+            mountpoints.prepare, mountpoint, abandon_on_cancel=True
+        )
+    raise MountError(f"what is mounted on {mountpoint} does not answer")
+
+
+def _initialise(operations: PmxcfsOperations, mountpoint: Path) -> None:
+    try:
+        pyfuse3.init(operations, str(mountpoint), set(OPTIONS))
+    except RuntimeError as error:
+        raise MountError(f"cannot mount on {mountpoint}: {error}") from error
+
+
+async def _unmount(mountpoint: Path, mount_id: int | None, invalidator: Invalidator) -> None:
+    """Unmount within a bound, whatever happens to us meanwhile."""
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + UNMOUNT_S_MAX):
+        await trio.to_thread.run_sync(
+            _close, mountpoint, mount_id, invalidator, abandon_on_cancel=True
+        )
+        return
+    log.error("unmounting takes too long, the mount is left behind", mountpoint=str(mountpoint))
+
+
+def _close(mountpoint: Path, mount_id: int | None, invalidator: Invalidator) -> None:
+    """Close the connection to the kernel, which unmounts unless somebody else already did.
+
+    The invalidator must not use the connection then. If it hangs in a request that nobody answers
+    any more, all requests are made to fail first.
+    """
+    if not invalidator.join(INVALIDATION_S_MAX):
+        if mount_id is not None and mountpoints.mount_id(mountpoint) == mount_id:
+            mountpoints.detach(mountpoint, abort=True)
+        if not invalidator.join(INVALIDATION_S_MAX):
+            raise MountError(f"the kernel holds on to {mountpoint}, which is left as it is")
+    pyfuse3.close(unmount=True)
