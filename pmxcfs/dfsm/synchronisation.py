@@ -94,7 +94,7 @@ class Synchronisation:
 
     def _log_verdict(self, comparison: Comparison) -> None:
         behind = sorted(self._core.members.all - comparison.synced)
-        self._core.log.info("compared all states", leader=comparison.leader, behind=behind)
+        self._core.log.debug("all states are in", leader=comparison.leader, behind=behind)
 
     def _send_updates(self, comparison: Comparison, now_s: int) -> None:
         if comparison.updates is None:
