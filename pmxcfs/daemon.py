@@ -17,6 +17,7 @@ from pmxcfs.dfsm.events import GroupEvent
 from pmxcfs.driver import Driver
 from pmxcfs.errors import StorageError
 from pmxcfs.fuse import session, virtual_files
+from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.identity import LOCAL_NODE_ID, Member, Pid
 from pmxcfs.instance import StartError
@@ -30,7 +31,6 @@ from pmxcfs.status.members import ClusterInfo
 
 log = structlog.get_logger("main")
 
-DCDB_GROUP_NAME = b"pve_dcdb_v1\0"
 VERIFY_PERIOD_S = 3600
 PUBLICATIONS_WAITING_MAX = 64
 
@@ -43,17 +43,31 @@ def run(options: Options, switch: DebugSwitch, ready: Callable[[], None]) -> boo
         switch: of the debug lines, for ``.debug``.
         ready: called once the mount answers.
     """
+    failures: list[BaseException] = []
     try:
         gid = instance.group_id()
         os.umask(0o027)
         instance.prepare_directories(options, gid)
         with instance.only_one(options.lock_file):
-            trio.run(_run_with_database, options, switch, gid, ready, strict_exception_groups=False)
-    except (StartError, StorageError, session.MountError) as error:
-        log.critical(str(error))
-        return False
-    log.info("ended cleanly")
-    return True
+            trio.run(_run_with_database, options, switch, gid, ready)
+    except* (StartError, StorageError, MountError) as group:
+        failures += _leaves(group)
+        for failure in failures:
+            log.critical(str(failure))
+    except* Exception as group:
+        failures += _leaves(group)
+        log.critical("stopped by an error that should not happen", exc_info=group)
+    if not failures:
+        log.info("ended cleanly")
+    return not failures
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Return the single exceptions of a group of groups."""
+    leaves: list[BaseException] = []
+    for part in group.exceptions:
+        leaves += _leaves(part) if isinstance(part, BaseExceptionGroup) else [part]
+    return leaves
 
 
 async def _run_with_database(
@@ -157,7 +171,7 @@ async def _cluster_group(driver: Driver, options: Options) -> AsyncIterator[None
     """Take part in the cluster: the group, the quorum and the list of nodes, each on its own."""
     # Only a cluster needs corosync's libraries.
     from pmxcfs.corosync.cmap import ClusterMapWatch
-    from pmxcfs.corosync.group import CpgGroup
+    from pmxcfs.corosync.group import DCDB_GROUP, CpgGroup
     from pmxcfs.corosync.quorum import QuorumWatch
 
     def on_group(events: Sequence[GroupEvent]) -> None:
@@ -169,7 +183,7 @@ async def _cluster_group(driver: Driver, options: Options) -> AsyncIterator[None
     def on_nodes(info: ClusterInfo) -> None:
         driver.feed([ClusterMapRead(info)])
 
-    group = CpgGroup(DCDB_GROUP_NAME, on_group)
+    group = CpgGroup(DCDB_GROUP, on_group)
     driver.attach(group)
     async with trio.open_nursery() as nursery:
         await nursery.start(_publish_corosync_conf, driver, options)

@@ -16,7 +16,7 @@ class ClusterNode:
 
 @dataclass(frozen=True, slots=True)
 class ClusterInfo:
-    """What corosync's configuration map says of the cluster; ``config_version`` counts its edits."""
+    """The cluster as corosync's configuration map has it; ``config_version`` counts its edits."""
 
     name: str
     config_version: int
