@@ -1,0 +1,185 @@
+"""Keeps us a member of one closed process group for as long as the daemon runs."""
+
+import os
+from collections.abc import Callable, Sequence
+
+import structlog
+import trio
+
+from pmxcfs.corosync.cpg import CpgEvent, CpgHandle
+from pmxcfs.corosync.handle import Code, CorosyncError, close_in_time, in_worker
+from pmxcfs.corosync.restarts import Restarts, Timing
+from pmxcfs.corosync.sender import Sender
+from pmxcfs.dfsm.events import (
+    ConfigurationChange,
+    Connected,
+    Delivered,
+    Disconnected,
+    GroupEvent,
+    SendFailed,
+)
+
+DCDB_GROUP = b"pve_dcdb_v1\0"
+"""The group of the configuration tree. The NUL is part of the name: without it, another group."""
+
+KVSTORE_GROUP = b"pve_kvstore_v1\0"
+"""The group of the volatile state."""
+
+
+class CpgGroup:
+    """One group, as the driver sees it: send, leave, and a stream of events.
+
+    ``Connected`` comes just before each attempt to join, ``Disconnected`` when it has failed, when
+    the connection is lost and when we have left; all other events lie between the two. Messages
+    sent while we are not a member come back as ``SendFailed``. A message that was sent but not
+    delivered before ``Disconnected`` may or may not reach the others.
+
+    Args:
+        name: the group's name, every byte of it.
+        sink: takes all events of a wake-up at a time. It is called from ``run``'s tasks only, so
+            never from within ``multicast`` or ``leave``, both of which it may call.
+        log_domain: whose log lines these are.
+        timing: how patient to be; tests are less so.
+
+    Source: docs/PROTOCOL.md, "corosync".
+    """
+
+    def __init__(
+        self,
+        name: bytes,
+        sink: Callable[[Sequence[GroupEvent]], None],
+        *,
+        log_domain: str = "dcdb",
+        timing: Timing | None = None,
+    ) -> None:
+        self._name = name
+        self._sink = sink
+        self._timing = timing or Timing()
+        self._log = structlog.get_logger(log_domain)
+        self._restarts = Restarts(self._log, self._timing)
+        self._sender = Sender(self._report_failures, self._log, self._timing)
+        self._handle: CpgHandle | None = None
+        self._leave_asked = trio.Event()
+        self._is_member = False
+        self._is_gone_for_good = False
+
+    def multicast(self, data: bytes) -> None:
+        """Send to all members, ourselves included; never blocks. A failure comes as an event."""
+        self._sender.put(data)
+
+    def leave(self, *, for_good: bool) -> None:
+        """Leave, and join again unless ``for_good``; never blocks. What is not sent yet fails."""
+        self._is_gone_for_good |= for_good
+        self._sender.close()
+        self._leave_asked.set()
+
+    async def run(self) -> None:
+        """Be a member whenever possible. Runs until cancelled, then leaves."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._sender.report_refusals)
+            try:
+                while not self._is_gone_for_good:
+                    await self._restarts.turn()
+                    await self._attempt()
+            finally:
+                await self._close()
+
+    async def _attempt(self) -> None:
+        """Be a member once: until we have left or corosync is lost."""
+        try:
+            handle = await self._open()
+            await self._be_member(handle)
+        except* CorosyncError as failures:
+            self._restarts.note_failure(_first(failures))
+            await self._close()
+
+    async def _open(self) -> CpgHandle:
+        """Connect, or return the connection that we had when we left the group.
+
+        A kept connection spares corosync the repeated opening and closing by one process.
+        """
+        if self._handle is None:
+            self._handle = CpgHandle()
+            await in_worker(self._handle.open)
+        return self._handle
+
+    async def _close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None and not await close_in_time(handle, self._timing.close_s_max):
+            self._log.warning("corosync does not answer, leaving the connection to itself")
+
+    async def _be_member(self, handle: CpgHandle) -> None:
+        self._leave_asked = trio.Event()
+        self._sink([Connected(handle.me)])
+        try:
+            await self._persist(handle.join)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._sender.run, handle)
+                nursery.start_soon(self._leave_when_asked, handle)
+                await self._receive(handle)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._is_member = False
+            self._sink([*map(SendFailed, self._sender.take_refused()), Disconnected()])
+
+    async def _receive(self, handle: CpgHandle) -> None:
+        """Hand on what the group tells us, until it tells us that we are out."""
+        is_in = True
+        while is_in:
+            await trio.lowlevel.wait_readable(handle.fd)
+            events = handle.dispatch()
+            if events:
+                is_in = self._account_for(events, handle)
+                self._sink(events)
+
+    def _account_for(self, events: Sequence[CpgEvent], handle: CpgHandle) -> bool:
+        """Keep track of our membership and of own messages; false when we are out."""
+        is_in = True
+        for event in events:
+            match event:
+                case Delivered(sender):
+                    if sender == handle.me:
+                        self._sender.note_delivered()
+                case ConfigurationChange(members):
+                    if handle.me in members:
+                        self._note_member()
+                    else:
+                        is_in = not self._is_member
+        return is_in
+
+    def _note_member(self) -> None:
+        if not self._is_member:
+            self._is_member = True
+            self._restarts.note_success()
+            self._log.info(
+                "joined the group", group=self._name.rstrip(b"\0").decode(), pid=os.getpid()
+            )
+            if not self._leave_asked.is_set():
+                self._sender.open()
+
+    async def _leave_when_asked(self, handle: CpgHandle) -> None:
+        await self._leave_asked.wait()
+        self._log.info("leaving the group", for_good=self._is_gone_for_good)
+        await self._persist(handle.leave)
+
+    async def _persist(self, request: Callable[[bytes], None]) -> None:
+        """Make a request about the group; repeat it for as long as corosync is busy."""
+        while True:
+            try:
+                return await in_worker(request, self._name)
+            except CorosyncError as error:
+                if error.code != Code.TRY_AGAIN:
+                    raise
+            await trio.sleep(self._timing.retry_s_max)
+
+    def _report_failures(self, messages: Sequence[bytes]) -> None:
+        self._sink([SendFailed(data) for data in messages])
+
+
+def _first(failures: BaseExceptionGroup[CorosyncError]) -> CorosyncError:
+    """Return one of the failures of a nursery's tasks; they have one cause."""
+    found: BaseException = failures
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, CorosyncError)
+    return found

@@ -1,0 +1,64 @@
+"""When a lost service of corosync is tried again, and how much of it is logged."""
+
+from dataclasses import dataclass
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from pmxcfs.corosync.handle import CorosyncError
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How patient we are with corosync.
+
+    Attributes:
+        tick_s: a service that ended is started again after this long at the earliest.
+        gap_s: at least this long lies between two attempts to start a service.
+        retry_s_max: how long to wait before a request that found corosync busy is repeated.
+        stall_s_max: messages that corosync takes none of for this long go back to the sender.
+        close_s_max: how long leaving and closing may take before they are left to a thread.
+    """
+
+    tick_s: float = 1.0
+    gap_s: float = 6.0
+    retry_s_max: float = 0.1
+    stall_s_max: float = 10.0
+    close_s_max: float = 2.0
+
+
+class Restarts:
+    """Spaces the attempts to start one service and logs the first failure of a series.
+
+    Args:
+        log: the logger of the service's domain.
+        timing: how far the attempts are apart.
+
+    Source: docs/PROTOCOL.md, "corosync".
+    """
+
+    def __init__(self, log: FilteringBoundLogger, timing: Timing) -> None:
+        self._log = log
+        self._timing = timing
+        self._last_attempt_s: float | None = None
+        self._is_failing = False
+
+    async def turn(self) -> None:
+        """Wait until the next attempt is due; the first is due at once."""
+        now_s = trio.current_time()
+        if self._last_attempt_s is not None:
+            soonest_s = now_s + self._timing.tick_s
+            await trio.sleep_until(max(soonest_s, self._last_attempt_s + self._timing.gap_s))
+        self._last_attempt_s = trio.current_time()
+
+    def note_failure(self, error: CorosyncError) -> None:
+        """An attempt failed or a running service broke."""
+        if not self._is_failing:
+            self._log.warning("cannot use corosync, trying again until it works", error=str(error))
+        self._is_failing = True
+
+    def note_success(self) -> None:
+        """The service runs."""
+        if self._is_failing:
+            self._log.info("corosync works again")
+        self._is_failing = False

@@ -1,0 +1,182 @@
+"""Gives own messages to corosync, in order and one at a time, without ever blocking the loop."""
+
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from pmxcfs.corosync.cpg import CpgHandle
+from pmxcfs.corosync.handle import Code, CorosyncError, in_worker
+from pmxcfs.corosync.outbox import Outbox
+from pmxcfs.corosync.restarts import Timing
+
+RETRY_S_MIN = 0.005
+"""The first wait after corosync was busy; each further one is twice as long, within a bound."""
+
+
+class Obstacle(Enum):
+    """Why the first waiting message cannot be sent at this moment."""
+
+    NOTHING_WAITS = auto()
+    TOO_MANY_UNDER_WAY = auto()
+    COROSYNC_IS_BUSY = auto()
+    COROSYNC_DOES_NOT_READ = auto()
+    NEEDS_PIECES = auto()
+
+
+class Sender:
+    """The sending half of a group's member.
+
+    Messages are accepted while we are a member; all others, and those that could not be sent, are
+    handed to ``on_failure``, never from within ``put``.
+
+    Args:
+        on_failure: takes messages that will not be delivered, in order.
+        log: the logger of the group's domain.
+        timing: how long to wait for a corosync that takes nothing.
+    """
+
+    def __init__(
+        self,
+        on_failure: Callable[[Sequence[bytes]], None],
+        log: FilteringBoundLogger,
+        timing: Timing,
+    ) -> None:
+        self._on_failure = on_failure
+        self._log = log
+        self._timing = timing
+        self._outbox = Outbox()
+        self._refused: list[bytes] = []
+        self._is_open = False
+        self._retry_s = RETRY_S_MIN
+        self._news = trio.Event()
+        self._refusals = trio.Event()
+
+    def put(self, data: bytes) -> None:
+        """Send a message when its turn comes. Never blocks."""
+        if self._is_open:
+            self._outbox.put(data)
+            self._tell_news()
+        else:
+            self._refuse([data])
+
+    def open(self) -> None:
+        """We are a member."""
+        self._is_open = True
+
+    def close(self) -> None:
+        """We are no longer a member, or about to leave: what waits is not sent any more."""
+        self._is_open = False
+        self._refuse(self._outbox.take_back())
+
+    def note_delivered(self) -> None:
+        """An own message came back."""
+        self._outbox.note_delivered()
+        if self._outbox:
+            self._tell_news()
+
+    def take_refused(self) -> list[bytes]:
+        """Close for good as far as this connection goes; return what it did not send."""
+        self.close()
+        self._outbox.forget_under_way()
+        refused, self._refused = self._refused, []
+        return refused
+
+    async def report_refusals(self) -> None:
+        """Tell what was refused, whenever something is. Runs until cancelled."""
+        while True:
+            await self._refusals.wait()
+            self._refusals = trio.Event()
+            refused, self._refused = self._refused, []
+            if refused:
+                self._on_failure(refused)
+
+    async def run(self, handle: CpgHandle) -> None:
+        """Send over this connection. Runs until cancelled."""
+        since_s = trio.current_time()
+        while True:
+            count = len(self._outbox)
+            obstacle = self._send_available(handle)
+            if obstacle is Obstacle.NOTHING_WAITS:
+                await self._news.wait()
+                since_s = trio.current_time()
+                continue
+            if len(self._outbox) < count:
+                since_s, self._retry_s = trio.current_time(), RETRY_S_MIN
+            if obstacle is Obstacle.NEEDS_PIECES:
+                await self._send_in_pieces(handle)
+                continue
+            with trio.move_on_at(since_s + self._timing.stall_s_max) as patience:
+                await self._wait_out(obstacle, handle)
+            if patience.cancelled_caught:
+                self._give_up()
+
+    def _send_available(self, handle: CpgHandle) -> Obstacle:
+        """Send until something is in the way."""
+        while self._outbox:
+            if not self._outbox.has_room:
+                return Obstacle.TOO_MANY_UNDER_WAY
+            data = self._outbox.start()
+            try:
+                is_sent = handle.multicast_at_once(data)
+            except CorosyncError as error:
+                self._outbox.undo_start(data)
+                if error.code == Code.TRY_AGAIN:
+                    return Obstacle.COROSYNC_IS_BUSY
+                self._fail(self._outbox.drop_next(), error)
+                continue
+            if not is_sent:
+                self._outbox.undo_start(data)
+                if handle.needs_pieces(data):
+                    return Obstacle.NEEDS_PIECES
+                return Obstacle.COROSYNC_DOES_NOT_READ
+        self._news = trio.Event()
+        return Obstacle.NOTHING_WAITS
+
+    async def _send_in_pieces(self, handle: CpgHandle) -> None:
+        """Send a message that the library sends piece by piece, waiting for each.
+
+        There is no bound: such a message cannot be taken back, so nobody may say that it failed.
+        """
+        data = self._outbox.start()
+        try:
+            await in_worker(handle.multicast, data)
+        except CorosyncError as error:
+            self._outbox.undo_start(data)
+            if error.code != Code.TRY_AGAIN:
+                self._fail(self._outbox.drop_next(), error)
+
+    async def _wait_out(self, obstacle: Obstacle, handle: CpgHandle) -> None:
+        if obstacle is Obstacle.COROSYNC_DOES_NOT_READ:
+            await trio.lowlevel.wait_writable(handle.fd)
+            return
+        self._news = trio.Event()
+        if obstacle is Obstacle.TOO_MANY_UNDER_WAY:
+            await self._news.wait()
+            return
+        with trio.move_on_after(self._retry_s):
+            await self._news.wait()
+        self._retry_s = min(2 * self._retry_s, self._timing.retry_s_max)
+
+    def _give_up(self) -> None:
+        """Give everything back that waits; the order of what is sent later does not suffer."""
+        waiting = self._outbox.take_back()
+        self._log.warning(
+            "corosync takes no messages, giving them back",
+            messages=len(waiting),
+            waited_s=self._timing.stall_s_max,
+        )
+        self._on_failure(waiting)
+
+    def _fail(self, data: bytes, error: CorosyncError) -> None:
+        self._log.warning("a message was not sent", size_bytes=len(data), error=str(error))
+        self._refuse([data])
+
+    def _refuse(self, messages: Sequence[bytes]) -> None:
+        if messages:
+            self._refused += messages
+            self._refusals.set()
+
+    def _tell_news(self) -> None:
+        self._news.set()
