@@ -1,0 +1,237 @@
+"""What requests become before they are sent to the members, and what is never sent."""
+
+from errno import EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, ENOSYS, ENOTDIR, ENOTEMPTY, EPERM
+from os import O_TRUNC, O_WRONLY
+from stat import S_IFIFO, S_IFREG
+
+import pyfuse3
+import pytest
+
+from pmxcfs.fuse.inodes import KERNEL_ROOT
+from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX
+from pmxcfs.memdb.operations import (
+    Create,
+    Delete,
+    Mkdir,
+    Rename,
+    SetMtime,
+    Write,
+)
+from tests.unit.fuse.scene import CONTEXT, Scene, refused
+
+FOUR_GIB = 2**32
+
+
+async def test_every_change_becomes_one_operation_with_the_path_of_the_moment() -> None:
+    scene = Scene()
+    fs = scene.fs
+    directory = (await fs.mkdir(KERNEL_ROOT, b"d", 0o777, CONTEXT)).st_ino
+    handle, attributes = await fs.create(directory, b"f", 0o777, 0, CONTEXT)
+    assert await fs.write(handle.fh, 3, b"abc") == 3
+    await scene.others(Rename(b"d/f", b"d/g"))
+    await scene.setattr(attributes.st_ino, size=2)
+    await scene.setattr(attributes.st_ino, atime_s=1, mtime_s=77)
+    await fs.rename(directory, b"g", KERNEL_ROOT, b"h", 0, CONTEXT)
+    await fs.unlink(KERNEL_ROOT, b"h", CONTEXT)
+    await fs.rmdir(KERNEL_ROOT, b"d", CONTEXT)
+    await fs.mknod(KERNEL_ROOT, b"n", S_IFREG | 0o600, 0, CONTEXT)
+    assert scene.driver.sent == [
+        Mkdir(b"d"),
+        Create(b"d/f"),
+        Write(b"d/f", 3, b"abc"),
+        Write(b"d/g", 2, b"", truncate=True),
+        SetMtime(b"d/g", 77),
+        Rename(b"d/g", b"h"),
+        Delete(b"h"),
+        Delete(b"d"),
+        Create(b"n"),
+    ]
+
+
+async def test_without_quorum_nothing_is_sent() -> None:
+    scene = Scene()
+    await scene.make("d/f", b"text")
+    directory, file = await scene.find("d"), await scene.find("d/f")
+    handle = await scene.open("d/f")
+    scene.set_quorate(False)
+    fs = scene.fs
+    for request in (
+        fs.mkdir(directory, b"x", 0, CONTEXT),
+        fs.create(directory, b"x", 0, 0, CONTEXT),
+        fs.mknod(directory, b"x", S_IFREG, 0, CONTEXT),
+        fs.unlink(directory, b"f", CONTEXT),
+        fs.rmdir(KERNEL_ROOT, b"d", CONTEXT),
+        fs.rename(directory, b"f", directory, b"g", 0, CONTEXT),
+        fs.write(handle, 0, b"x"),
+        fs.write(handle, FOUR_GIB, b"x"),
+        fs.open(file, O_WRONLY | O_TRUNC, CONTEXT),
+        scene.setattr(file, size=1),
+        scene.setattr(file, atime_s=1, mtime_s=1),
+    ):
+        with refused(EACCES):
+            await request
+    assert scene.driver.sent == []
+    assert await fs.read(await scene.open("d/f"), 0, 100) == b"text"
+
+
+@pytest.mark.parametrize("offset", [FILE_SIZE_BYTES_MAX, FOUR_GIB, FOUR_GIB + 5])
+async def test_what_exceeds_a_mebibyte_is_refused_before_its_offset_can_wrap(offset: int) -> None:
+    scene = Scene()
+    await scene.make("f", b"text")
+    handle = await scene.open("f")
+    with refused(EFBIG):
+        await scene.fs.write(handle, offset, b"x")
+    with refused(EFBIG):
+        await scene.setattr("f", size=offset + 1)
+    assert scene.driver.sent == []
+
+
+async def test_a_mebibyte_is_not_too_large() -> None:
+    scene = Scene()
+    await scene.make("f", b"")
+    handle = await scene.open("f")
+    await scene.fs.write(handle, FILE_SIZE_BYTES_MAX - 1, b"x")
+    assert (await scene.fs.getattr(handle, CONTEXT)).st_size == FILE_SIZE_BYTES_MAX
+    await scene.setattr("f", size=FILE_SIZE_BYTES_MAX)
+
+
+async def test_an_empty_file_grows_by_a_write_of_zeros() -> None:
+    scene = Scene()
+    await scene.make("f", b"")
+    assert (await scene.setattr("f", size=3)).st_size == 3
+    assert scene.driver.sent == [Write(b"f", 0, b"\0\0\0", truncate=True)]
+    assert scene.content("f") == b"\0\0\0"
+
+
+async def test_a_file_with_a_size_and_no_data_reads_as_zeros_and_is_mended_by_truncation() -> None:
+    scene = Scene()
+    await scene.make("f", b"")
+    await scene.others(Write(b"f", 9, b"", truncate=True))
+    assert (scene.content("f"), await scene.fs.read(await scene.open("f"), 4, 99)) == (
+        b"",
+        bytes(5),
+    )
+    assert (await scene.setattr("f", size=4)).st_size == 4
+    assert scene.content("f") == bytes(4)
+
+
+async def test_open_with_truncation_cuts_the_file_even_if_it_is_empty() -> None:
+    scene = Scene()
+    await scene.make("f", b"text")
+    await scene.open("f", O_WRONLY | O_TRUNC)
+    await scene.open("f", O_WRONLY | O_TRUNC)
+    assert scene.driver.sent == [Write(b"f", 0, b"", truncate=True)] * 2
+    assert scene.content("f") == b""
+
+
+async def test_a_directory_with_children_is_not_moved() -> None:
+    scene = Scene()
+    await scene.make("d/f", b"")
+    await scene.make("e")
+    await scene.make("priv/lock/l/f", b"")
+    with refused(ENOTEMPTY):
+        await scene.fs.rename(KERNEL_ROOT, b"d", KERNEL_ROOT, b"e", 0, CONTEXT)
+    with refused(EACCES):
+        await scene.fs.rename(await scene.find("priv/lock"), b"l", KERNEL_ROOT, b"m", 0, CONTEXT)
+    assert scene.driver.sent == []
+    assert scene.entry("e") is not None
+
+
+async def test_a_rename_onto_itself_is_not_sent() -> None:
+    scene = Scene()
+    await scene.make("f", b"text")
+    await scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"f", 0, CONTEXT)
+    assert scene.driver.sent == []
+    assert scene.content("f") == b"text"
+
+
+@pytest.mark.parametrize("flags", [pyfuse3.RENAME_NOREPLACE, pyfuse3.RENAME_EXCHANGE])
+async def test_renames_with_flags_are_refused(flags: int) -> None:
+    scene = Scene()
+    await scene.make("f", b"")
+    with refused(EINVAL):
+        await scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"g", flags, CONTEXT)
+
+
+async def test_a_file_and_a_directory_never_take_each_others_place() -> None:
+    scene = Scene()
+    await scene.make("f", b"")
+    await scene.make("d")
+    with refused(EISDIR):
+        await scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"d", 0, CONTEXT)
+    with refused(ENOTDIR):
+        await scene.fs.rename(KERNEL_ROOT, b"d", KERNEL_ROOT, b"f", 0, CONTEXT)
+    with refused(EISDIR):
+        await scene.fs.unlink(KERNEL_ROOT, b"d", CONTEXT)
+    with refused(ENOTDIR):
+        await scene.fs.rmdir(KERNEL_ROOT, b"f", CONTEXT)
+    assert scene.driver.sent == []
+
+
+async def test_the_members_verdict_reaches_the_caller() -> None:
+    scene = Scene()
+    await scene.make("d/f", b"")
+    directory = await scene.find("d")
+    with refused(EEXIST):
+        await scene.fs.create(directory, b"f", 0, 0, CONTEXT)
+    with refused(ENOENT):
+        await scene.fs.unlink(directory, b"x", CONTEXT)
+    with refused(ENOTEMPTY):
+        await scene.fs.rmdir(KERNEL_ROOT, b"d", CONTEXT)
+
+
+async def test_a_duplicate_vm_id_is_refused() -> None:
+    scene = Scene()
+    await scene.make("nodes/a/qemu-server/100.conf", b"")
+    await scene.make("nodes/b/qemu-server")
+    with refused(EEXIST):
+        await scene.fs.create(await scene.find("nodes/b/qemu-server"), b"100.conf", 0, 0, CONTEXT)
+
+
+async def test_a_directory_that_has_gone_takes_no_new_names() -> None:
+    scene = Scene()
+    directory = (await scene.fs.mkdir(KERNEL_ROOT, b"d", 0, CONTEXT)).st_ino
+    await scene.fs.rmdir(KERNEL_ROOT, b"d", CONTEXT)
+    with refused(ENOENT):
+        await scene.fs.create(directory, b"f", 0, 0, CONTEXT)
+
+
+async def test_time_stamps_count_only_if_both_are_set() -> None:
+    scene = Scene()
+    await scene.make("f", b"")
+    await scene.setattr("f", mtime_s=5)
+    await scene.setattr("f", atime_s=5)
+    assert scene.driver.sent == []
+    attributes = await scene.setattr("f", atime_s=5, mtime_s=6)
+    assert attributes.st_mtime_ns == attributes.st_atime_ns == 6_000_000_000
+
+
+async def test_modification_times_are_cut_to_32_bits() -> None:
+    scene = Scene()
+    await scene.make("f", b"")
+    await scene.setattr("f", atime_s=0, mtime_s=FOUR_GIB + 7)
+    assert scene.driver.sent == [SetMtime(b"f", 7)]
+
+
+async def test_the_roots_time_cannot_be_set() -> None:
+    scene = Scene()
+    with refused(EACCES):
+        await scene.setattr(KERNEL_ROOT, atime_s=1, mtime_s=1)
+
+
+async def test_modes_and_owners_can_only_be_set_to_what_they_are() -> None:
+    scene = Scene()
+    await scene.make("priv/f", b"")
+    scene.set_quorate(False)
+    await scene.setattr("priv/f", mode=S_IFREG | 0o600, uid=0, gid=33)
+    await scene.setattr(".version", mode=S_IFREG | 0o640)
+    for wanted in ({"mode": 0o640}, {"uid": 1}, {"gid": 0}, {"uid": 0, "gid": 0}):
+        with refused(EPERM):
+            await scene.setattr("priv/f", **wanted)
+    assert scene.driver.sent == []
+
+
+async def test_devices_and_pipes_cannot_be_made() -> None:
+    scene = Scene()
+    with refused(ENOSYS):
+        await scene.fs.mknod(KERNEL_ROOT, b"p", S_IFIFO | 0o600, 0, CONTEXT)

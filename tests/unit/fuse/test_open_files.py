@@ -1,0 +1,138 @@
+"""Files that are removed while they are open here live on until they are closed."""
+
+from collections.abc import Awaitable, Callable
+from errno import EFBIG, ENOENT
+
+import pytest
+
+from pmxcfs.fuse.inodes import KERNEL_ROOT
+from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX
+from pmxcfs.memdb.memdb import Memdb
+from pmxcfs.memdb.operations import Create, Delete, Rename, Write
+from pmxcfs.memdb.tree import Tree
+from tests.unit.fuse.scene import CONTEXT, NOW_S, Scene, refused
+
+
+async def _unlinked_here(scene: Scene) -> None:
+    await scene.fs.unlink(KERNEL_ROOT, b"f", CONTEXT)
+
+
+async def _unlinked_elsewhere(scene: Scene) -> None:
+    await scene.others(Delete(b"f"))
+
+
+async def _replaced(scene: Scene) -> None:
+    await scene.make("g", b"new")
+    await scene.fs.rename(KERNEL_ROOT, b"g", KERNEL_ROOT, b"f", 0, CONTEXT)
+
+
+async def _gone_in_a_synchronisation(scene: Scene) -> None:
+    scene.driver.replica.memdb.replace(Tree.new(), NOW_S)
+    scene.fs.cache.forget_all()
+
+
+removals = pytest.mark.parametrize(
+    "remove", [_unlinked_here, _unlinked_elsewhere, _replaced, _gone_in_a_synchronisation]
+)
+Removal = Callable[[Scene], Awaitable[None]]
+
+
+@removals
+async def test_a_removed_file_keeps_its_content_for_who_has_it_open(remove: Removal) -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    handle = await scene.open("f")
+    await scene.others(Write(b"f", 3, b" and newer"))
+    await remove(scene)
+    assert await scene.fs.read(handle, 0, 100) == b"old and newer"
+    attributes = await scene.fs.getattr(handle, CONTEXT)
+    assert (attributes.st_nlink, attributes.st_size) == (0, 13)
+
+
+@removals
+async def test_a_removed_file_still_takes_changes_but_nobody_else_sees_them(
+    remove: Removal,
+) -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    handle = await scene.open("f")
+    await remove(scene)
+    scene.driver.sent.clear()
+    assert await scene.fs.write(handle, 5, b"xyz") == 3
+    assert await scene.fs.read(handle, 0, 100) == b"old\0\0xyz"
+    assert await scene.fs.write(handle, 1, b"LD") == 2
+    await scene.setattr(handle, size=4)
+    attributes = await scene.setattr(handle, atime_s=9, mtime_s=9)
+    assert await scene.fs.read(handle, 0, 100) == b"oLD\0"
+    assert (attributes.st_size, attributes.st_mtime_ns) == (4, 9_000_000_000)
+    assert scene.driver.sent == []
+    with refused(EFBIG):
+        await scene.fs.write(handle, FILE_SIZE_BYTES_MAX, b"x")
+    with refused(EFBIG):
+        await scene.setattr(handle, size=FILE_SIZE_BYTES_MAX + 1)
+
+
+async def test_the_content_goes_with_the_last_handle() -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    first, second = await scene.open("f"), await scene.open("f")
+    await _unlinked_here(scene)
+    await scene.fs.release(first)
+    assert await scene.fs.read(second, 0, 100) == b"old"
+    await scene.fs.release(second)
+    with refused(ENOENT):
+        await scene.fs.read(second, 0, 100)
+    with refused(ENOENT):
+        await scene.fs.write(second, 0, b"x")
+    with refused(ENOENT):
+        await scene.setattr(second, size=0)
+
+
+async def test_a_write_that_loses_the_race_with_a_removal_is_not_lost_for_the_writer() -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    handle = await scene.open("f")
+    memdb = scene.driver.replica.memdb
+
+    def remove_first() -> None:
+        outcome = memdb.apply(Delete(b"f"), 0, NOW_S, NOW_S)
+        scene.fs.cache.forget(outcome.changes)
+
+    scene.driver.before_delivery = remove_first
+    assert await scene.fs.write(handle, 3, b"er") == 2
+    assert await scene.fs.read(handle, 0, 100) == b"older"
+
+
+async def test_a_moved_file_is_written_where_it_is_now() -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    handle = await scene.open("f")
+    await scene.others(Rename(b"f", b"g"), Create(b"f"))
+    await scene.fs.write(handle, 0, b"new")
+    assert (scene.content("g"), scene.content("f")) == (b"new", b"")
+
+
+async def test_nothing_is_kept_of_removed_files_that_are_not_open() -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    number = await scene.find("f")
+    await scene.others(Delete(b"f"))
+    with refused(ENOENT):
+        await scene.fs.getattr(number, CONTEXT)
+    with refused(ENOENT):
+        await scene.fs.open(number, 0, CONTEXT)
+
+
+async def test_a_file_that_comes_back_with_a_synchronisation_is_the_trees_again() -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    tree = scene.driver.replica.memdb.tree
+    handle = await scene.open("f")
+    other = Memdb(Tree.new(), NOW_S).tree
+    scene.driver.replica.memdb.replace(other, NOW_S)
+    scene.fs.cache.forget_all()
+    scene.driver.replica.memdb.replace(tree, NOW_S)
+    scene.fs.cache.forget_all()
+    await scene.others(Write(b"f", 0, b"new"))
+    assert await scene.fs.read(handle, 0, 100) == b"new"
+    assert (await scene.fs.getattr(handle, CONTEXT)).st_nlink == 1
