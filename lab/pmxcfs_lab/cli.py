@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import shutil
+import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +32,9 @@ out = Console(highlight=False, soft_wrap=True)
 progress = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+NODE_GIVEN = re.compile(r"(?:node)?[1-9]=")
+
+
 class Which(StrEnum):
     """Services a verb can be aimed at."""
 
@@ -42,15 +48,25 @@ class Which(StrEnum):
         return tuple(Service) if self is Which.ALL else (Service(self.value),)
 
 
-LabName = Annotated[str, typer.Option("--lab", envvar="LAB", help="Which lab; many can coexist.")]
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="2 or node2.")]
 ServiceOption = Annotated[Which, typer.Option("--service", help="Aim at one service only.")]
 Within = Annotated[float, typer.Option("--within", metavar="SECONDS", help="Give up after this.")]
 
 
+@app.callback()
+def choose_lab(
+    context: typer.Context,
+    lab: Annotated[
+        str, typer.Option("--lab", envvar="LAB", help="Which lab; many live side by side.")
+    ] = "lab",
+) -> None:
+    """Take the options that come before the verb."""
+    context.obj = lab
+
+
 @app.command()
 def up(
-    lab: LabName = "lab",
+    context: typer.Context,
     nodes: Annotated[int, typer.Option("--nodes", "-n", help="1 to 9.")] = 3,
     binary: Annotated[
         list[str] | None,
@@ -72,28 +88,28 @@ def up(
         name: str(_existing(path).resolve())
         for name, path in parse_assignments(binary or [], "PATH").items()
     }
-    assignments = [text if "=" in text else f"1={text}" for text in database or []]
+    assignments = [text if NODE_GIVEN.match(text) else f"1={text}" for text in database or []]
     databases = {
         name: _existing(path) for name, path in parse_assignments(assignments, "FILE").items()
     }
-    plan = make_plan(lab, nodes, binaries, local=local)
+    plan = make_plan(context.obj, nodes, binaries, local=local)
     for name in databases:
         plan.node(name)
-    opened = _open(lab)
+    opened = _open(context)
     opened.up(plan, databases, within_s=within)
     _show(opened)
-    out.print(view.try_next(lab, plan.names, is_cluster=not local), markup=False)
+    out.print(view.try_next(_command(plan.lab), plan), markup=False)
 
 
 @app.command()
 def status(
-    lab: LabName = "lab",
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show who is there, quorate, in sync and equal."""
-    opened = _open(lab)
+    opened = _open(context)
     if as_json:
-        value = view.status_json(lab, opened.statuses(), opened.groups())
+        value = view.status_json(opened.name, opened.statuses(), opened.groups())
         out.print(json.dumps(value), markup=False)
     else:
         _show(opened)
@@ -108,82 +124,84 @@ def list_labs() -> None:
 
 @app.command(name="exec")
 def execute(
+    context: typer.Context,
     node: NodeArgument,
     command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="What to run there.")],
-    lab: LabName = "lab",
 ) -> None:
     """Run a command on a node with this terminal; its exit status becomes ours."""
-    argv = _open(lab).attach_argv(node_name(node), command)
+    argv = _open(context).attach_argv(node_name(node), command)
     os.execvp(argv[0], argv)
 
 
 @app.command()
-def down(lab: LabName = "lab") -> None:
+def down(context: typer.Context) -> None:
     """Remove a lab with all its data, whatever state it is in."""
-    was_there = _open(lab).down()
-    out.print(f'Lab "{lab}" is gone.' if was_there else f'There was no lab "{lab}".', markup=False)
+    was_there = _open(context).down()
+    words = "is gone" if was_there else "was not there"
+    out.print(f'Lab "{context.obj}" {words}.', markup=False)
 
 
 @app.command()
 def partition(
-    groups: Annotated[list[str], typer.Argument(help="For example: 1,2 3")], lab: LabName = "lab"
+    context: typer.Context,
+    groups: Annotated[list[str], typer.Argument(help="For example: 1,2 3")],
 ) -> None:
     """Cut the network into groups; nodes not named stay together."""
-    out.print(view.partition_text(_open(lab).partition(*groups)), markup=False)
+    out.print(view.partition_text(_open(context).partition(*groups)), markup=False)
 
 
 @app.command()
-def heal(lab: LabName = "lab") -> None:
+def heal(context: typer.Context) -> None:
     """Make the network whole again."""
-    _open(lab).heal()
+    _open(context).heal()
     out.print(view.partition_text(()), markup=False)
 
 
 @app.command()
-def kill(node: NodeArgument, service: ServiceOption = Which.ALL, lab: LabName = "lab") -> None:
+def kill(context: typer.Context, node: NodeArgument, service: ServiceOption = Which.ALL) -> None:
     """Kill a node's services with SIGKILL."""
-    _open(lab).kill(node_name(node), service.services)
+    _open(context).kill(node_name(node), service.services)
 
 
 @app.command()
-def stop(node: NodeArgument, service: ServiceOption = Which.ALL, lab: LabName = "lab") -> None:
+def stop(context: typer.Context, node: NodeArgument, service: ServiceOption = Which.ALL) -> None:
     """Stop a node's services cleanly."""
-    _open(lab).stop(node_name(node), service.services)
+    _open(context).stop(node_name(node), service.services)
 
 
 @app.command()
 def start(
+    context: typer.Context,
     node: NodeArgument,
     service: ServiceOption = Which.ALL,
     local: Annotated[bool, typer.Option("--local", help="Start pmxcfs with -l.")] = False,
-    lab: LabName = "lab",
 ) -> None:
     """Start a node's services that do not run."""
-    _open(lab).start(node_name(node), service.services, local=local)
+    _open(context).start(node_name(node), service.services, local=local)
 
 
 @app.command()
 def wait(
+    context: typer.Context,
     nodes: Annotated[
         list[str] | None, typer.Argument(metavar="[NODE]...", help="Default: all.")
     ] = None,
     within: Within = SETTLED_WITHIN_S,
-    lab: LabName = "lab",
 ) -> None:
     """Return when these nodes, and only they, are quorate, in sync and equal."""
     names = [node_name(node) for node in nodes] if nodes else None
-    _open(lab).wait(names, within_s=within)
+    _open(context).wait(names, within_s=within)
 
 
 @app.command()
 def logs(
+    context: typer.Context,
     node: NodeArgument,
     service: ServiceOption = Which.ALL,
     lines: Annotated[int, typer.Option("--lines", "-n", help="Of each file, from its end.")] = 40,
-    lab: LabName = "lab",
 ) -> None:
     """Show the end of a node's logs, and where the whole files are."""
-    for title, path in _open(lab).logs(node_name(node)).items():
+    for title, path in _open(context).logs(node_name(node)).items():
         if service is Which.ALL or title.startswith(service.value):
             out.print(f"==> {title}: {path} <==", markup=False, style="bold")
             tail = path.read_text(errors="replace").splitlines()[-lines:]
@@ -201,13 +219,24 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _open(name: str) -> Lab:
+def _open(context: typer.Context) -> Lab:
+    """Return the lab that was chosen, with a clock before each line of progress."""
     began_s = time.monotonic()
 
     def say(line: str) -> None:
         progress.print(f"{time.monotonic() - began_s:6.1f} s  {line}", markup=False)
 
-    return open_lab(name, say)
+    return open_lab(context.obj, say)
+
+
+def _command(lab: str) -> str:
+    """Return how to call us again, from this folder and for this lab."""
+    program = Path(sys.argv[0])
+    if shutil.which(program.name):
+        called = program.name
+    else:
+        called = os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)
+    return called if lab == "lab" else f"{called} --lab {lab}"
 
 
 def _show(lab: Lab) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from rich.table import Table
 from rich.text import Text
 
+from pmxcfs_lab.plan import Plan
 from pmxcfs_lab.provider import Groups
 from pmxcfs_lab.status import NodeStatus, equality
 
@@ -62,18 +63,22 @@ def partition_text(groups: Groups) -> str:
     return f"The network is cut: {sides}"
 
 
-def try_next(lab: str, names: Sequence[str], *, is_cluster: bool) -> str:
-    """Return what to print after `up`."""
-    command = "pmxcfs-lab" if lab == "lab" else f"LAB={lab} pmxcfs-lab"
-    words = {"first": names[0][-1], "last": names[-1][-1]}
-    cluster = TRY_CLUSTER if is_cluster and len(names) > 1 else ()
+def try_next(command: str, plan: Plan) -> str:
+    """Return what to print after `up`.
+
+    Args:
+        command: how to call the program for this lab.
+        plan: what is up.
+    """
+    words = {"first": plan.names[0][-1], "last": plan.names[-1][-1]}
+    cluster = () if plan.local or len(plan.nodes) == 1 else TRY_CLUSTER
     rows = [
         (f"{command} {verb}".format(**words), what.format(**words))
         for verb, what in (*TRY, *cluster, *TRY_LAST)
     ]
     width = max(len(verb) for verb, _ in rows)
     lines = [f"  {verb:{width}}  {what}" for verb, what in rows]
-    return "\n".join([f'Lab "{lab}" is up. Try:', *lines])
+    return "\n".join([f'Lab "{plan.lab}" is up. Try:', *lines])
 
 
 def _service(word: str) -> Text:
