@@ -8,7 +8,7 @@ PYTHON ?= python3
 LAB ?= lab
 NODES ?= 3
 NODE ?= 1
-CMD ?= bash
+CMD ?= exec bash
 TEST_LIMIT_S ?= 870
 TEST_LEVELS := $(wildcard $(addprefix tests/,unit property golden sim fuse cluster e2e))
 
@@ -53,8 +53,8 @@ lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside anot
 lab-status: setup ## a table of the nodes: corosync, quorum, sync state, tree version, equal or not
 	@$(PMXCFS_LAB) status
 
-lab-exec: setup ## run a command on a node: NODE=2 CMD='cat /etc/pve/.members'
-	@$(PMXCFS_LAB) exec $(NODE) -- $(CMD)
+lab-exec: setup ## run a command on a node: NODE=2 CMD='ls /etc/pve >/tmp/list'
+	@$(PMXCFS_LAB) exec $(NODE) -- sh -c '$(subst ','\'',$(value CMD))'
 
 lab-down: setup ## stop the cluster and remove what it left
 	@$(PMXCFS_LAB) down
