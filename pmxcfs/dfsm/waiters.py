@@ -1,13 +1,13 @@
 """Local callers who wait until their message has come back; each is answered exactly once."""
 
-from collections.abc import Callable
+from collections import deque
 from errno import EBUSY
 
 from pmxcfs.dfsm.effects import Answer, Ticket
 
 
 class Waiters:
-    """Tickets by the count of the message they wait for.
+    """Tickets and the counts of the messages they wait for, in ascending order.
 
     Our messages come back in the order of their counts, so one that comes back tells that all
     earlier ones, if still awaited, are lost. A lost message gives -EBUSY; others may nevertheless
@@ -15,30 +15,27 @@ class Waiters:
     """
 
     def __init__(self) -> None:
-        self._tickets: dict[int, Ticket] = {}
-
-    def __len__(self) -> int:
-        return len(self._tickets)
+        self._queue: deque[tuple[int, Ticket]] = deque()
 
     def register(self, count: int, ticket: Ticket) -> None:
-        """Let ``ticket`` wait for our message number ``count``."""
-        self._tickets[count] = ticket
+        """Let ``ticket`` wait for our message number ``count``, higher than all before."""
+        self._queue.append((count, ticket))
 
     def settle(self, count: int, result: int) -> list[Answer]:
         """Answer whoever waits for message ``count``, and all who waited for an earlier one."""
-        answers = self._lose(lambda other: other < count)
-        if count in self._tickets:
-            answers.append(Answer(self._tickets.pop(count), result))
+        answers = []
+        while self._queue and self._queue[0][0] <= count:
+            awaited, ticket = self._queue.popleft()
+            answers.append(Answer(ticket, result if awaited == count else -EBUSY))
         return answers
 
     def lose(self, count: int) -> list[Answer]:
         """Answer whoever waits for message ``count``: it is lost."""
-        return self._lose(lambda other: other == count)
+        lost = [item for item in self._queue if item[0] == count]
+        self._queue = deque(item for item in self._queue if item[0] != count)
+        return [Answer(ticket, -EBUSY) for _, ticket in lost]
 
     def lose_all(self) -> list[Answer]:
         """Answer everybody: their messages are lost."""
-        return self._lose(lambda _: True)
-
-    def _lose(self, is_lost: Callable[[int], bool]) -> list[Answer]:
-        lost = [count for count in self._tickets if is_lost(count)]
-        return [Answer(self._tickets.pop(count), -EBUSY) for count in lost]
+        lost, self._queue = self._queue, deque()
+        return [Answer(ticket, -EBUSY) for _, ticket in lost]

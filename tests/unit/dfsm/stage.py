@@ -14,6 +14,8 @@ from pmxcfs.identity import Member, NodeId, Pid
 
 VERSION = 1
 NOW_S = 1000
+SENT_S = 500
+SUBTYPE = 4
 
 LOW = Member(NodeId(1), Pid(11))
 ME = Member(NodeId(2), Pid(22))
@@ -37,6 +39,7 @@ class Script:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.delivered: list[tuple[int, int, int]] = []  # subtype, the sender's time, ours
         self.errors: dict[str, Exception] = {}
         self.effects: dict[str, tuple[Effect, ...]] = {}
         self.result = 0
@@ -48,6 +51,7 @@ class Script:
     def deliver(
         self, sender: Member, subtype: int, payload: bytes, time_s: int, now_s: int
     ) -> Delivery:
+        self.delivered.append((subtype, time_s, now_s))
         self._note("deliver", f"{sender.node_id}:{payload.decode('latin1')}")
         return Delivery(self.result, self.effects.get("deliver", ()))
 
@@ -134,14 +138,14 @@ class Stage:
 
 def normal(count: int, payload: bytes = b"x", *, version: int = VERSION) -> bytes:
     """Return an application message."""
-    return NormalHeader(1, version, 500, count).encode() + payload
+    return NormalHeader(SUBTYPE, version, SENT_S, count).encode() + payload
 
 
 def protocol(
     kind: int, payload: bytes = b"", epoch: Epoch = EPOCH, *, version: int = VERSION
 ) -> bytes:
     """Return a message of the protocol itself."""
-    return StateHeader(kind, version, 500, epoch).encode() + payload
+    return StateHeader(kind, version, SENT_S, epoch).encode() + payload
 
 
 def stage_in(mode: Mode) -> Stage:

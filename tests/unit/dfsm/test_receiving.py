@@ -5,7 +5,18 @@ import pytest
 from pmxcfs.dfsm.effects import LeaveGroup
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.wire import MessageType
-from tests.unit.dfsm.stage import LOW, OTHER_EPOCH, VERSION, Stage, normal, protocol, stage_in
+from tests.unit.dfsm.stage import (
+    LOW,
+    NOW_S,
+    OTHER_EPOCH,
+    SENT_S,
+    SUBTYPE,
+    VERSION,
+    Stage,
+    normal,
+    protocol,
+    stage_in,
+)
 
 NORMAL_MODES = [Mode.START, Mode.START_SYNC, Mode.SYNCED, Mode.UPDATE]
 
@@ -89,6 +100,14 @@ def test_a_message_of_another_epoch_is_dropped(mode: Mode, kind: MessageType) ->
 
     assert stage.mode is mode
     assert stage.script.calls == []
+
+
+def test_the_application_is_told_the_senders_time_and_ours() -> None:
+    stage = stage_in(Mode.SYNCED)
+
+    stage.hears(LOW, normal(1))
+
+    assert stage.script.delivered == [(SUBTYPE, SENT_S, NOW_S)]
 
 
 def test_nothing_is_heard_while_disconnected() -> None:
