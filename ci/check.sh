@@ -16,7 +16,8 @@ look() {
 look 'ruff check' "$bin/ruff" check .
 look 'ruff format' "$bin/ruff" format --check .
 look 'mypy --strict' "$bin/mypy" --strict
-look 'import layers' "$bin/lint-imports"
+look 'mypy --strict, tests' "$bin/mypy" --strict tests
+look 'import layers' "$bin/lint-imports" --no-logo
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf 'check: failed: %s\n' "${failed[*]}" >&2

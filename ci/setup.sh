@@ -58,7 +58,7 @@ run() {
 
 progress() {
     local line
-    line="      $1: $2 s, $(tail -n 3 "$LOG" | tr '\r' '\n' | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c1-60)"
+    line="      $1: $2 s, $(tail -n 8 "$LOG" | grep -v -e '^[[:space:]]*$' -e '^WARNING' | tail -n 1 | cut -c1-60)"
     if [ -t 1 ]; then printf '\r\033[K%s' "$line"; else say "$line"; fi
 }
 
