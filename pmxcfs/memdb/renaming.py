@@ -21,6 +21,9 @@ def rename(work: Workspace, operation: Rename) -> int:
     target has been removed already, without a new version of the tree. All replicas must share
     that defect of the reference; unlike the reference we remove the target's row too. Whoever
     submits operations should refuse this one beforehand.
+
+    Two cases which no kernel lets through, and for which the reference has no sound answer: an
+    entry renamed to itself stays as it is, and a directory renamed into itself gives EINVAL.
     """
     source = work.existing(operation.path)
     _check_source(work, source, operation)

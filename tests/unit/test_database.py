@@ -112,6 +112,28 @@ def test_closing_leaves_one_file_with_everything_in_it(path: Path) -> None:
     assert entries(reopened(path)) == entries(memdb.tree)
 
 
+def test_closing_brings_everything_into_the_file_although_somebody_still_reads(
+    path: Path,
+) -> None:
+    database = Database.open(path, NOW_S)
+    memdb = Memdb(database.load(), 0)
+    reader = apsw.Connection(str(path))
+    reader.execute("SELECT count(*) FROM tree").fetchall()
+    change(database, memdb, Create(b"f"))
+    database.close()
+    alone = path.with_name("alone.db")
+    alone.write_bytes(path.read_bytes())
+    reader.close()
+    assert entries(reopened(alone)) == entries(memdb.tree)
+
+
+def test_the_connection_is_set_up_like_the_references(database: Database) -> None:
+    connection = database._connection
+    settings = ("journal_mode", "synchronous", "wal_autocheckpoint")
+    assert [connection.pragma(name) for name in settings] == ["wal", 1, 1000]
+    assert connection.pragma("busy_timeout") == database_module.BUSY_TIMEOUT_MS
+
+
 def test_a_process_that_dies_loses_no_commit(path: Path) -> None:
     dying = f"""
 import os

@@ -95,6 +95,12 @@ def test_a_directory_named_like_a_configuration_unregisters_the_id_when_deleted(
     assert 100 not in listed(memdb)
 
 
+def test_renaming_a_directory_named_like_a_configuration_leaves_the_list() -> None:
+    memdb = a_memdb(*NODES, *OTHER, "nodes/a/lxc/100.conf", "nodes/b/lxc/100.conf/")
+    do(memdb, Rename(b"nodes/b/lxc/100.conf", b"nodes/b/lxc/101.conf"))
+    assert (memdb.guests.version, listed(memdb)) == (1, {100: ("a", "lxc", 1)})
+
+
 def test_a_loaded_tree_has_its_guests_and_numbers_them_on() -> None:
     memdb = a_memdb(*NODES, *OTHER, "nodes/a/lxc/100.conf", "nodes/b/lxc/101.conf")
     do(memdb, Mkdir(b"nodes/a/lxc/102.conf"))
