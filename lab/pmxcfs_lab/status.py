@@ -154,7 +154,7 @@ def _of_our_daemon(
         corosync,
         pmxcfs,
         quorate=daemon["quorate"],
-        members=tuple(sorted(member["name"] for member in daemon["members"])),
+        members=tuple(sorted(member["name"] for member in daemon["members"] if member["name"])),
         sync=daemon["sync"],
         tree_version=daemon["tree_version"],
         fingerprint=daemon["tree_checksum"] if tree is None else tree_digest(tree),

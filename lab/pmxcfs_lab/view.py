@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -27,11 +28,11 @@ TRY_LAST = (("down", "remove it, and all its data"),)
 
 def status_table(lab: str, statuses: Sequence[NodeStatus]) -> Table:
     """Return the table of `pmxcfs-lab status`."""
-    table = Table(title=f'lab "{lab}"', title_justify="left")
+    table = Table(title=f'lab "{lab}"', title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("node", "corosync", "pmxcfs", "quorate", "members", "sync"):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=heading != "members")
     table.add_column("tree version", justify="right", no_wrap=True)
-    table.add_column("equal")
+    table.add_column("equal", no_wrap=True)
     equal = equality(statuses)
     for row in statuses:
         version = VERSION_UNKNOWN if row.tree_version is None else str(row.tree_version)

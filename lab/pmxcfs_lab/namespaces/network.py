@@ -52,8 +52,15 @@ class Network:
         )
 
     def partition(self, groups: Groups) -> None:
-        """Put each group on a bridge of its own."""
+        """Put each group on a bridge of its own.
+
+        Raises:
+            LabError: a node is not plugged in; nothing was changed.
+        """
         links = self._links()
+        for name in (name for group in groups for name in group):
+            if _port(name) not in links:
+                raise LabError(f"{name} has no cable: it does not run.", "`up` makes it again.")
         lines: list[str] = []
         for number, group in enumerate(groups):
             if _bridge(number) not in links:

@@ -15,16 +15,16 @@ from pmxcfs_lab.errors import LabError
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 RECORD_THEN_EXEC = """\
-record=$1 guard=$2
-shift 2
+record=$1
+shift
 read -r stat < /proc/$$/stat
 read -r boot < /proc/sys/kernel/random/boot_id
 printf '%s\\n%s\\n' "$stat" "$boot" > "$record.new" && mv "$record.new" "$record" || exit 1
-eval "exec $guard>&-"
-exec "$@"
+exec "$@" < /dev/null
 """
 """The process writes its own record before it becomes anything that must be cleaned up, and holds
-the lab's lock until then: whoever gets the lock next finds every process in a record."""
+the lab's lock, as its standard input, until then: whoever gets the lock next finds every process in
+a record."""
 
 RECORD_WITHIN_S = 10.0
 DEATH_WITHIN_S = 10.0
@@ -58,14 +58,13 @@ def spawn(argv: Sequence[str], record: Path, *, guard_fd: int, log: Path) -> Pro
         LabError: it did not record itself.
     """
     record.unlink(missing_ok=True)
-    shell = ["sh", "-c", RECORD_THEN_EXEC, "sh", str(record), str(guard_fd), *argv]
+    shell = ["sh", "-c", RECORD_THEN_EXEC, "sh", str(record), *argv]
     with log.open("ab") as output:
         subprocess.run(
             ["setsid", "--fork", *shell],
-            stdin=subprocess.DEVNULL,
+            stdin=guard_fd,
             stdout=output,
             stderr=output,
-            pass_fds=[guard_fd],
             check=True,
         )
     deadline_s = time.monotonic() + RECORD_WITHIN_S

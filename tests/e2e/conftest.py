@@ -1,0 +1,116 @@
+"""What every end-to-end test has: a lab of its module's own, its nodes, evidence on failure."""
+
+import itertools
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import testinfra.host
+from pmxcfs_lab.errors import LabError
+from pmxcfs_lab.evidence import save_evidence
+from pmxcfs_lab.lab import Lab
+from pmxcfs_lab.layout import Layout, existing_labs
+from pmxcfs_lab.plan import make_plan
+from pmxcfs_lab.providers import open_lab
+from pmxcfs_lab.record import owner_is_gone, read_record
+from pmxcfs_lab.testinfra_backend import connect
+
+PREFIX = "e2e-"
+
+OPEN_LABS: pytest.StashKey[dict[str, Lab]] = pytest.StashKey()
+"""Labs that are up now, by name."""
+
+SERIAL = itertools.count(1)
+
+MakeLab = Callable[..., Lab]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[OPEN_LABS] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.needs("root", "fuse", "corosync"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Save what the labs show at the moment of a failure, and say where."""
+    report = yield
+    if report.failed:
+        for name, lab in item.config.stash[OPEN_LABS].items():
+            folder = item.config.rootpath / "build" / "evidence" / name / item.name / call.when
+            report.sections.append((f"lab {name}", _save(lab, folder)))
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_orphans() -> None:
+    """Remove labs whose test run was killed."""
+    for name in existing_labs():
+        record = read_record(Layout(name).record)
+        if name.startswith(PREFIX) and (record is None or owner_is_gone(record)):
+            open_lab(name, print).down()
+
+
+@pytest.fixture(scope="module")
+def make_lab(pytestconfig: pytest.Config) -> Iterator[MakeLab]:
+    """A function that brings a lab up; all of them are removed after the module's last test.
+
+    Its arguments are those of `make_plan`, and the databases of `Lab.up`.
+    """
+    open_labs = pytestconfig.stash[OPEN_LABS]
+    ours: list[Lab] = []
+
+    def make(
+        node_count: int = 3,
+        databases: Mapping[str, Path] | None = None,
+        binaries: Mapping[str, str] | None = None,
+        *,
+        local: bool = False,
+    ) -> Lab:
+        lab = open_lab(f"{PREFIX}{os.getpid()}-{next(SERIAL)}", print)
+        ours.append(lab)
+        open_labs[lab.name] = lab
+        plan = make_plan(lab.name, node_count, binaries, local=local)
+        lab.up(plan, databases, owner_pid=os.getpid())
+        return lab
+
+    yield make
+    for lab in ours:
+        open_labs.pop(lab.name, None)
+        lab.down()
+
+
+@pytest.fixture(scope="module")
+def lab(make_lab: MakeLab) -> Lab:
+    """Three nodes with our daemon. A module that wants another lab overrides this."""
+    return make_lab(3)
+
+
+@pytest.fixture
+def nodes(lab: Lab) -> dict[str, testinfra.host.Host]:
+    """The lab's nodes as testinfra hosts, by name; whatever the last test left is mended first."""
+    mend(lab)
+    return {name: connect(lab, name) for name in lab.plan.names}
+
+
+def mend(lab: Lab) -> None:
+    """Make the network whole, start what does not run, wait until all nodes agree."""
+    lab.heal()
+    for name in lab.plan.names:
+        lab.start(name)
+    lab.wait()
+
+
+def _save(lab: Lab, folder: Path) -> str:
+    try:
+        return f"logs, views and databases are in {save_evidence(lab, folder)}"
+    except (LabError, OSError) as error:
+        return f"no evidence could be saved: {error}"

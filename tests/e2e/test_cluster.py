@@ -1,0 +1,179 @@
+"""Three nodes on real corosync: what an operator relies on when nodes and links fail."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from pmxcfs_lab.eventually import eventually
+from pmxcfs_lab.lab import Lab
+from pmxcfs_lab.provider import Service
+from testinfra.host import Host
+
+from .conftest import MakeLab
+
+SETTLES_WITHIN_S = 60.0
+
+Nodes = dict[str, Host]
+
+ERRNO_OF_CREATE = """
+import errno, sys
+try:
+    open(sys.argv[1], "x").close()
+except OSError as error:
+    print(errno.errorcode[error.errno])
+else:
+    print("created")
+"""
+
+
+def write(node: Host, path: str, text: str) -> None:
+    """Write a file on a node; the test fails if the node refuses."""
+    result = node.run("printf %%s %s > %s", text, f"/etc/pve/{path}")
+    assert result.rc == 0, result.stderr
+
+
+def read(node: Host, path: str) -> str:
+    """Return a file's text on a node; the test fails if the node refuses."""
+    result = node.run("cat %s", f"/etc/pve/{path}")
+    assert result.rc == 0, result.stderr
+    text: str = result.stdout
+    return text
+
+
+def errno_of_create(node: Host, path: str) -> str:
+    """Return the name of the error that creating a file gives on a node, or "created"."""
+    command = node.run("%s -c %s %s", sys.executable, ERRNO_OF_CREATE, f"/etc/pve/{path}")
+    assert command.rc == 0, command.stderr
+    text: str = command.stdout
+    return text.strip()
+
+
+def wait_for_quorum(lab: Lab, node: str, *, expected: bool) -> None:
+    def check() -> None:
+        (row,) = lab.statuses([node])
+        assert row.quorate is expected, f"{node} says quorate={row.quorate}"
+
+    eventually(check, within_s=SETTLES_WITHIN_S)
+
+
+def test_a_file_written_on_one_node_is_read_on_the_others(lab: Lab, nodes: Nodes) -> None:
+    write(nodes["node1"], "shared.cfg", "one for all")
+    for reader in nodes.values():
+        assert read(reader, "shared.cfg") == "one for all"
+    lab.trees_are_equal()
+
+
+def test_every_node_sees_what_another_one_appended(lab: Lab, nodes: Nodes) -> None:
+    write(nodes["node1"], "turns", "")
+    for name, node in nodes.items():
+        result = node.run("echo %s >> /etc/pve/turns", name)
+        assert result.rc == 0, result.stderr
+    for reader in nodes.values():
+        assert read(reader, "turns") == "node1\nnode2\nnode3\n"
+    lab.trees_are_equal()
+
+
+def test_a_vm_id_in_use_is_refused_on_another_node(lab: Lab, nodes: Nodes) -> None:
+    for name in ("node1", "node2"):
+        assert nodes["node1"].run("mkdir -p /etc/pve/nodes/%s/qemu-server", name).rc == 0
+    write(nodes["node1"], "nodes/node1/qemu-server/100.conf", "memory: 512")
+
+    refused = errno_of_create(nodes["node2"], "nodes/node2/qemu-server/100.conf")
+
+    assert refused == "EEXIST"
+    assert '"100": { "node": "node1", "type": "qemu"' in read(nodes["node3"], ".vmlist")
+    lab.trees_are_equal()
+
+
+def test_an_isolated_node_refuses_writes_reads_on_and_comes_back(lab: Lab, nodes: Nodes) -> None:
+    write(nodes["node1"], "before", "known to all")
+
+    lab.partition("1,2", "3")
+    wait_for_quorum(lab, "node3", expected=False)
+    lab.wait(["node1", "node2"])
+
+    assert errno_of_create(nodes["node3"], "refused") == "EACCES"
+    assert read(nodes["node3"], "before") == "known to all"
+    write(nodes["node2"], "meanwhile", "the majority goes on")
+    assert read(nodes["node1"], "meanwhile") == "the majority goes on"
+    assert nodes["node3"].run("test -e /etc/pve/meanwhile").rc == 1
+
+    lab.heal()
+    lab.wait(within_s=SETTLES_WITHIN_S)
+    assert read(nodes["node3"], "meanwhile") == "the majority goes on"
+    assert nodes["node3"].run("test -e /etc/pve/refused").rc == 1
+    write(nodes["node3"], "after", "writable again")
+    lab.trees_are_equal()
+
+
+def test_a_node_killed_with_signal_9_comes_back_and_catches_up(lab: Lab, nodes: Nodes) -> None:
+    write(nodes["node2"], "mine", "written by the victim")
+    lab.kill("node2")
+    lab.wait(["node1", "node3"], within_s=SETTLES_WITHIN_S)
+    write(nodes["node1"], "missed", "while node2 was dead")
+    assert nodes["node3"].run("rm /etc/pve/mine").rc == 0
+
+    lab.start("node2")
+    lab.wait(within_s=SETTLES_WITHIN_S)
+
+    assert read(nodes["node2"], "missed") == "while node2 was dead"
+    assert nodes["node2"].run("test -e /etc/pve/mine").rc == 1
+    lab.trees_are_equal()
+
+
+def test_a_daemon_killed_alone_mounts_over_its_dead_mount(lab: Lab, nodes: Nodes) -> None:
+    lab.kill("node3", [Service.PMXCFS])
+    dead = nodes["node3"].run("ls /etc/pve")
+    assert "not connected" in dead.stderr
+
+    lab.start("node3", [Service.PMXCFS])
+    lab.wait(within_s=SETTLES_WITHIN_S)
+    lab.trees_are_equal()
+
+
+def test_corosync_killed_under_the_daemon_makes_the_mount_read_only_until_it_is_back(
+    lab: Lab, nodes: Nodes
+) -> None:
+    lab.kill("node1", [Service.COROSYNC])
+    wait_for_quorum(lab, "node1", expected=False)
+    assert errno_of_create(nodes["node1"], "refused") == "EACCES"
+
+    lab.start("node1", [Service.COROSYNC])
+    lab.wait(within_s=SETTLES_WITHIN_S)
+    write(nodes["node1"], "again", "without a restart of the daemon")
+    lab.trees_are_equal()
+
+
+def test_a_node_whose_database_was_deleted_gets_it_back(lab: Lab, nodes: Nodes) -> None:
+    write(nodes["node1"], "precious", "only in config.db")
+    lab.stop("node3")
+    assert nodes["node3"].run("rm /var/lib/pve-cluster/config.db*").rc == 0
+
+    lab.start("node3")
+    lab.wait(within_s=SETTLES_WITHIN_S)
+
+    assert read(nodes["node3"], "precious") == "only in config.db"
+    lab.trees_are_equal()
+
+
+@pytest.fixture
+def copied_database(lab: Lab, nodes: Nodes, tmp_path: Path) -> Path:
+    """The config.db of a node that was stopped for the copy."""
+    write(nodes["node1"], "kept", "for a rainy day")
+    lab.trees_are_equal()
+    lab.stop("node2", [Service.PMXCFS])
+    copy = tmp_path / "config.db"
+    copy.write_bytes(lab.exec("node2", "cat", "/var/lib/pve-cluster/config.db").stdout)
+    lab.start("node2", [Service.PMXCFS])
+    lab.wait()
+    return copy
+
+
+def test_a_copied_database_serves_the_same_tree_alone_on_another_host(
+    lab: Lab, copied_database: Path, make_lab: MakeLab
+) -> None:
+    elsewhere = make_lab(1, {"node1": copied_database}, local=True)
+
+    assert elsewhere.trees()["node1"] == lab.trees()["node2"]
+    assert elsewhere.exec("node1", "sh", "-c", "echo writable > /etc/pve/alone").exit_status == 0
+    lab.trees_are_equal()
