@@ -55,7 +55,7 @@ _WRAP = 2**32
 class ChangeCounters:
     """One unsigned 32-bit counter for each observed file; local to the process.
 
-    Source: docs/PROTOCOL.md, "Operations".
+    Source: docs/PROTOCOL.md, "Change counters".
     """
 
     def __init__(self) -> None:
