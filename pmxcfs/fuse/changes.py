@@ -5,7 +5,7 @@ moment of sending. Whatever would bring out a weakness of a member's tree is ref
 here, because all members apply the same messages in the same way.
 """
 
-from errno import EACCES, EFBIG, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY
+from errno import EACCES, EFBIG, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY
 
 from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError
@@ -14,6 +14,9 @@ from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Entry, EntryType, Inode
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Rename, SetMtime, Write
 from pmxcfs.memdb.paths import is_lock_path
 from pmxcfs.memdb.tree import Tree
+
+NAME_BYTES_MAX = 1024
+"""What every kernel's FUSE takes; newer ones take more, and older ones answer EIO to a listing."""
 
 
 class Changes:
@@ -29,13 +32,13 @@ class Changes:
     async def create(self, parent: Inode, name: bytes) -> Entry:
         """Make an empty file that must not exist yet."""
         self._require_quorum()
-        await self._driver.submit(Create(self._path(parent, name)))
+        await self._driver.submit(Create(self._new_path(parent, name)))
         return self._made(parent, name)
 
     async def mkdir(self, parent: Inode, name: bytes) -> Entry:
         """Make a directory that must not exist yet."""
         self._require_quorum()
-        await self._driver.submit(Mkdir(self._path(parent, name)))
+        await self._driver.submit(Mkdir(self._new_path(parent, name)))
         return self._made(parent, name)
 
     async def remove(self, parent: Inode, name: bytes, kind: EntryType) -> None:
@@ -49,7 +52,7 @@ class Changes:
     async def rename(self, parent: Inode, name: bytes, to: Inode, new_name: bytes) -> None:
         """Move a file or an empty directory, replacing what is at the target."""
         self._require_quorum()
-        path, target_path = self._path(parent, name), self._path(to, new_name)
+        path, target_path = self._path(parent, name), self._new_path(to, new_name)
         source, target = self._tree.child(parent, name), self._tree.child(to, new_name)
         if source is not None:
             if target is not None:
@@ -114,6 +117,12 @@ class Changes:
         except KeyError:
             raise OperationError(ENOENT) from None
         return directory + b"/" + name if directory else name
+
+    def _new_path(self, parent: Inode, name: bytes) -> bytes:
+        """Refuse names that the kernel below another member could not list."""
+        if len(name) > NAME_BYTES_MAX:
+            raise OperationError(ENAMETOOLONG)
+        return self._path(parent, name)
 
     def _made(self, parent: Inode, name: bytes) -> Entry:
         entry = self._tree.child(parent, name)

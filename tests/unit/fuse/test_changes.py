@@ -1,6 +1,18 @@
 """What requests become before they are sent to the members, and what is never sent."""
 
-from errno import EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, ENOSYS, ENOTDIR, ENOTEMPTY, EPERM
+from errno import (
+    EACCES,
+    EEXIST,
+    EFBIG,
+    EINVAL,
+    EISDIR,
+    ENAMETOOLONG,
+    ENOENT,
+    ENOSYS,
+    ENOTDIR,
+    ENOTEMPTY,
+    EPERM,
+)
 from os import O_TRUNC, O_WRONLY
 from stat import S_IFIFO, S_IFREG
 
@@ -194,6 +206,23 @@ async def test_a_directory_that_has_gone_takes_no_new_names() -> None:
     await scene.fs.rmdir(KERNEL_ROOT, b"d", CONTEXT)
     with refused(ENOENT):
         await scene.fs.create(directory, b"f", 0, 0, CONTEXT)
+
+
+async def test_names_that_older_kernels_cannot_list_are_refused() -> None:
+    scene = Scene()
+    await scene.make("f", b"")
+    for name in (b"x" * 1024, b"x" * 1025):
+        requests = (
+            scene.fs.mkdir(KERNEL_ROOT, name, 0, CONTEXT),
+            scene.fs.create(KERNEL_ROOT, b"y" + name[1:], 0, 0, CONTEXT),
+            scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"z" + name[1:], 0, CONTEXT),
+        )
+        for request in requests:
+            if len(name) <= 1024:
+                await request
+            else:
+                with refused(ENAMETOOLONG):
+                    await request
 
 
 async def test_time_stamps_count_only_if_both_are_set() -> None:
