@@ -1,50 +1,46 @@
 #!/usr/bin/env bash
-# Leave the machine as CI found it. Usage: tidy.sh remember FILE, and at the end tidy.sh restore FILE MARK.
+# Stop what a CI run left behind, and nothing else: tidy.sh MARK DIRECTORY
 #
-# What the tests leave behind is a defect of theirs: `restore` removes it, names it, and fails. A run's processes
-# are told from others by PMXCFS_CI_RUN=MARK, which they inherited; this script must not have it itself.
+# MARK: the run's processes inherited PMXCFS_CI_RUN=MARK; this script must not have it itself.
+# DIRECTORY: the run's TMPDIR; mounts below it are the run's.
+# What the tests leave is a defect of theirs: it is named, removed, and makes this script fail.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-lab=$PWD/.venv/bin/pmxcfs-lab
+mark=$1
+directory=$2
 found=0
-
-labs() { [ ! -x "$lab" ] || "$lab" list 2>/dev/null; }
-mounts() { awk '$3 ~ /^fuse/ { print "mount", $2 }' /proc/self/mounts; }
-present() { { labs | sed 's/^/lab /'; mounts; } | sort; }
-
-processes() { # MARK
-    local directory
-    for directory in /proc/[0-9]*; do
-        tr '\0' '\n' <"$directory/environ" | grep -qxF "PMXCFS_CI_RUN=$1" && printf '%s\n' "${directory#/proc/}"
-    done 2>/dev/null
-}
 
 report() {
     printf 'tidy: left behind: %s\n' "$1" >&2
     found=1
 }
 
-restore() { # FILE MARK
-    local kind name pid
-    while read -r kind name; do
-        report "$kind $name"
-        case $kind in
-        lab) "$lab" --lab "$name" down >&2 ;;
-        mount) umount -l "$name" ;;
-        esac
-    done < <(comm -13 "$1" <(present))
-    for pid in $(processes "$2"); do
-        report "process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-120)"
-        kill -9 "$pid" 2>/dev/null
-    done
-    return "$found"
+processes() {
+    local process
+    for process in /proc/[0-9]*; do
+        tr '\0' '\n' <"$process/environ" | grep -qxF "PMXCFS_CI_RUN=$mark" && printf '%s\n' "${process#/proc/}"
+    done 2>/dev/null
 }
 
-case ${1:-} in
-remember) present >"$2" ;;
-restore) restore "$2" "$3" ;;
-*)
-    echo "usage: tidy.sh remember FILE | restore FILE MARK" >&2
-    exit 2
-    ;;
-esac
+command_line() { tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null; }
+
+# A lab's processes name its folder.
+labs() {
+    local pid
+    for pid in $(processes); do command_line "$pid"; done |
+        grep -oE '/run/pmxcfs-lab/[a-z0-9-]+/' | cut -d/ -f4 | sort -u
+}
+
+for lab in $(labs); do
+    report "lab $lab"
+    .venv/bin/pmxcfs-lab --lab "$lab" down >&2
+done
+for pid in $(processes); do
+    report "process $pid: $(command_line "$pid" | cut -c1-120)"
+    kill -9 "$pid" 2>/dev/null
+done
+while read -r _ mount_point _; do
+    report "mount $mount_point"
+    umount -l "$mount_point"
+done < <(awk -v below="$directory/" 'index($2, below) == 1' /proc/self/mounts)
+exit "$found"
