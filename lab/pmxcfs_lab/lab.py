@@ -16,7 +16,7 @@ from pmxcfs_lab.layout import Layout, existing_labs
 from pmxcfs_lab.lock import lab_lock
 from pmxcfs_lab.plan import Plan, parse_groups
 from pmxcfs_lab.provider import Completed, Groups, Provider, Say, Service
-from pmxcfs_lab.record import LabRecord, read_record, require_record
+from pmxcfs_lab.record import LabRecord, Owner, read_record, require_record
 
 SETTLED_WITHIN_S = 60.0
 """Healing a split took corosync 33 s once; usually all is done in 3."""
@@ -70,7 +70,7 @@ class Lab:
         plan: Plan,
         databases: Mapping[str, Path] | None = None,
         *,
-        owner_pid: int | None = None,
+        owner: Owner | None = None,
         within_s: float = SETTLED_WITHIN_S,
     ) -> None:
         """Build the lab, or complete and repair it if it is there, and wait until it has settled.
@@ -78,7 +78,7 @@ class Lab:
         Args:
             plan: what it shall consist of.
             databases: config.db to start from, by node; only for a lab that is new.
-            owner_pid: process that answers for the lab, see `LabRecord`.
+            owner: who removes the lab in the end, see `LabRecord`.
             within_s: how long it may take to settle after all services were started.
 
         Raises:
@@ -89,20 +89,26 @@ class Lab:
             seed.check_database(path)
         self._require_everything()
         with lab_lock(self._layout.lock) as guard_fd:
-            is_new = self._begin(plan, databases, owner_pid)
+            is_new = self._begin(plan, databases, owner)
             self._provider.up(plan, guard_fd=guard_fd, say=self._say)
             if is_new:
                 self._seed(plan, databases)
             else:
                 self._provider.partition((plan.names,))
             self._start_together(plan)
-            self._write_record(plan, owner_pid, is_complete=True)
+            self._write_record(plan, owner, is_complete=True)
         self._say("waiting until all nodes agree")
         self.wait(within_s=within_s)
 
-    def down(self) -> bool:
-        """Remove the lab with all its data, whatever state it is in; return if there was any."""
+    def down(self, *, only_if_orphaned: bool = False) -> bool:
+        """Remove the lab with all its data, whatever state it is in; return if there was any.
+
+        Args:
+            only_if_orphaned: leave it alone unless it has an owner and the owner is gone.
+        """
         with lab_lock(self._layout.lock):
+            if only_if_orphaned and not self._is_orphaned():
+                return False
             was_there = self._layout.state.exists() or self._layout.run.exists()
             self._remove()
         return was_there
@@ -226,7 +232,7 @@ class Lab:
             lines = [f"{what}: {advice}" for what, advice in lacking]
             raise LabError("This machine lacks what a lab needs.", "\n".join(lines))
 
-    def _begin(self, plan: Plan, databases: Mapping[str, Path], owner_pid: int | None) -> bool:
+    def _begin(self, plan: Plan, databases: Mapping[str, Path], owner: Owner | None) -> bool:
         """Return True if the lab is built from nothing, False if it is there and gets repaired."""
         record = read_record(self._layout.record)
         if record is not None and record.is_complete:
@@ -235,12 +241,16 @@ class Lab:
         if self._layout.state.exists() or self._layout.run.exists():
             self._say("clearing away what an unfinished `up` left")
             self._remove()
-        self._write_record(plan, owner_pid, is_complete=False)
+        self._write_record(plan, owner, is_complete=False)
         return True
 
-    def _write_record(self, plan: Plan, owner_pid: int | None, *, is_complete: bool) -> None:
-        record = LabRecord(plan, self._provider_name, is_complete, owner_pid)
+    def _write_record(self, plan: Plan, owner: Owner | None, *, is_complete: bool) -> None:
+        record = LabRecord(plan, self._provider_name, is_complete, owner)
         record.write(self._layout.record)
+
+    def _is_orphaned(self) -> bool:
+        record = read_record(self._layout.record)
+        return record is not None and record.owner is not None and record.owner.is_gone()
 
     def _remove(self) -> None:
         self._provider.down()

@@ -1,13 +1,44 @@
 """The lab's record: what it consists of, whether it was finished, who answers for it."""
 
 import json
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from pmxcfs_lab import processes
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.plan import Plan
+
+PID_NAMESPACE = Path("/proc/self/ns/pid")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process that removes the lab when it ends, such as a test run.
+
+    Attributes:
+        process: which one.
+        pid_namespace: where its number means something.
+    """
+
+    process: processes.ProcessRecord
+    pid_namespace: str
+
+    @classmethod
+    def ourselves(cls) -> "Owner":
+        """Return the calling process."""
+        return cls(processes.own_record(), str(PID_NAMESPACE.readlink()))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Owner":
+        """Return the owner that `asdict` turned into JSON."""
+        return cls(processes.ProcessRecord(**value["process"]), value["pid_namespace"])
+
+    def is_gone(self) -> bool:
+        """Tell if it has ended for sure; of another pid namespace's process we know nothing."""
+        is_ours = self.pid_namespace == str(PID_NAMESPACE.readlink())
+        return is_ours and not processes.is_alive(self.process)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +50,13 @@ class LabRecord:
         provider: name of the provider that made it.
         is_complete: False until the first `up` has seeded and started every node once; a lab that
             never got there holds nothing worth keeping.
-        owner_pid: process that will remove the lab when it ends (a test run), or None.
+        owner: who removes the lab in the end; None leaves that to people.
     """
 
     plan: Plan
     provider: str
     is_complete: bool
-    owner_pid: int | None = None
+    owner: Owner | None = None
 
     def write(self, path: Path) -> None:
         """Store the record atomically."""
@@ -33,7 +64,7 @@ class LabRecord:
             "plan": self.plan.to_json(),
             "provider": self.provider,
             "is_complete": self.is_complete,
-            "owner_pid": self.owner_pid,
+            "owner": None if self.owner is None else asdict(self.owner),
         }
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         new = path.with_suffix(".new")
@@ -46,7 +77,8 @@ def read_record(path: Path) -> LabRecord | None:
     try:
         value = json.loads(path.read_text())
         plan = Plan.from_json(value["plan"])
-        return LabRecord(plan, value["provider"], value["is_complete"], value["owner_pid"])
+        owner = None if value["owner"] is None else Owner.from_json(value["owner"])
+        return LabRecord(plan, value["provider"], value["is_complete"], owner)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
@@ -67,14 +99,3 @@ def require_record(path: Path, lab: str, others: Sequence[str]) -> LabRecord:
         known = f"There is: {', '.join(others)}." if others else "`pmxcfs-lab up` makes it."
         raise LabError(f'There is no lab "{lab}".', known)
     return record
-
-
-def owner_is_gone(record: LabRecord) -> bool:
-    """Tell if the lab belongs to a process that ended without removing it."""
-    if record.owner_pid is None:
-        return False
-    try:
-        os.kill(record.owner_pid, 0)
-    except ProcessLookupError:
-        return True
-    return False

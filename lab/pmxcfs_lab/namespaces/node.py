@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pmxcfs_lab
+from pmxcfs_lab import processes
 from pmxcfs_lab.corosync_conf import corosync_conf, hosts
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.layout import Layout
-from pmxcfs_lab.namespaces import control, mounts, processes
+from pmxcfs_lab.namespaces import control, mounts
 from pmxcfs_lab.namespaces.init import Configuration
 from pmxcfs_lab.plan import NodePlan, Plan
 from pmxcfs_lab.provider import Completed, Service

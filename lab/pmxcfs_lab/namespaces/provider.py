@@ -7,9 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from pmxcfs_lab import processes
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.layout import Layout
-from pmxcfs_lab.namespaces import processes, requirements
+from pmxcfs_lab.namespaces import requirements
 from pmxcfs_lab.namespaces.network import Network
 from pmxcfs_lab.namespaces.node import Node
 from pmxcfs_lab.plan import Plan

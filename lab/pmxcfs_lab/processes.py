@@ -97,6 +97,11 @@ def is_alive(record: ProcessRecord) -> bool:
     return _parse_stat(stat, record.boot_id) == record and state not in "ZX"
 
 
+def own_record() -> ProcessRecord:
+    """Return the record of the calling process."""
+    return _parse_stat(Path("/proc/self/stat").read_text(), BOOT_ID.read_text())
+
+
 def only_child(record: ProcessRecord) -> int | None:
     """Return the number of the process's first child, or None if it has none."""
     path = Path(f"/proc/{record.pid}/task/{record.pid}/children")
