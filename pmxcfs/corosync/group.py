@@ -58,7 +58,6 @@ class CpgGroup:
         self._log = structlog.get_logger(log_domain)
         self._restarts = Restarts(self._log, self._timing)
         self._sender = Sender(self._report_failures, self._log, self._timing)
-        self._handle: CpgHandle | None = None
         self._leave_asked = trio.Event()
         self._is_member = False
         self._is_gone_for_good = False
@@ -77,36 +76,26 @@ class CpgGroup:
         """Be a member whenever possible. Runs until cancelled, then leaves."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._sender.report_refusals)
-            try:
-                while not self._is_gone_for_good:
-                    await self._restarts.turn()
-                    await self._attempt()
-            finally:
-                await self._close()
+            while not self._is_gone_for_good:
+                await self._restarts.turn()
+                await self._attempt()
 
     async def _attempt(self) -> None:
-        """Be a member once: until we have left or corosync is lost."""
+        """Be a member once: until we have left or corosync is lost.
+
+        Every time over a new connection: one that has left a group cannot join it again. Corosync
+        (3.1.7 to 3.1.10, notify_lib_joinlist) forgets to note that the leaving is over and
+        answers EXIST for ever.
+        """
+        handle = CpgHandle()
         try:
-            handle = await self._open()
+            await in_worker(handle.open)
             await self._be_member(handle)
         except* CorosyncError as failures:
             self._restarts.note_failure(_first(failures))
-            await self._close()
-
-    async def _open(self) -> CpgHandle:
-        """Connect, or return the connection that we had when we left the group.
-
-        A kept connection spares corosync the repeated opening and closing by one process.
-        """
-        if self._handle is None:
-            self._handle = CpgHandle()
-            await in_worker(self._handle.open)
-        return self._handle
-
-    async def _close(self) -> None:
-        handle, self._handle = self._handle, None
-        if handle is not None and not await close_in_time(handle, self._timing.close_s_max):
-            self._log.warning("corosync does not answer, leaving the connection to itself")
+        finally:
+            if not await close_in_time(handle, self._timing.close_s_max):
+                self._log.warning("corosync does not answer, leaving the connection to itself")
 
     async def _be_member(self, handle: CpgHandle) -> None:
         self._leave_asked = trio.Event()

@@ -1,0 +1,89 @@
+"""Quorum and the configuration map follow what corosync says, and outlive corosync."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.corosyncs import SETTLED_WITHIN_S, Corosyncs, Process
+
+pytestmark = pytest.mark.needs("root", "corosync")
+
+
+@pytest.fixture
+def watching(corosyncs: Corosyncs) -> Iterator[Process]:
+    with corosyncs.process(1, "tests.cluster.watching") as process:
+        yield process
+
+
+def quorate(process: Process) -> bool:
+    """The next change of quorum."""
+    return bool(process.await_line("quorate", SETTLED_WITHIN_S))
+
+
+def test_quorum_goes_with_the_majority_and_comes_back_with_it(
+    corosyncs: Corosyncs, watching: Process
+) -> None:
+    assert quorate(watching)
+    corosyncs.partition([1], [2, 3])
+    assert not quorate(watching)
+    corosyncs.partition([1, 2, 3])
+    assert quorate(watching)
+
+
+def test_without_corosync_there_is_no_quorum(corosyncs: Corosyncs, watching: Process) -> None:
+    assert quorate(watching)
+    corosyncs.kill(1)
+    assert not quorate(watching)
+    corosyncs.start(1)
+    assert quorate(watching)
+
+
+def test_a_node_that_starts_before_corosync_finds_quorum_later(corosyncs: Corosyncs) -> None:
+    corosyncs.kill(1)
+    with corosyncs.process(1, "tests.cluster.watching") as process:
+        corosyncs.start(1)
+        assert quorate(process)
+
+
+def test_the_map_names_the_cluster_and_its_nodes(corosyncs: Corosyncs, watching: Process) -> None:
+    cluster = watching.await_line("cluster")
+    assert cluster["name"] == corosyncs.name
+    assert cluster["nodes"] == [[1, "node1"], [2, "node2"], [3, "node3"]]
+
+
+def test_a_published_configuration_reaches_the_map(corosyncs: Corosyncs, watching: Process) -> None:
+    watching.await_line("cluster")
+    text = corosyncs.corosync_conf(config_version=2).replace("name: node3", "name: renamed")
+    for node_id in (2, 3):
+        assert corosyncs.publish(node_id, text, notify=False) == "WRITTEN"
+    assert corosyncs.publish(1, text, notify=True) == "RELOADED"
+    await_cluster(watching, version=2, third_name="renamed")
+    restored = corosyncs.corosync_conf(config_version=3)
+    assert [corosyncs.publish(node_id, restored, notify=node_id == 3) for node_id in (1, 2, 3)] == [
+        *("WRITTEN", "WRITTEN", "RELOADED")
+    ]
+    await_cluster(watching, version=3, third_name="node3")
+
+
+def await_cluster(watching: Process, version: int, third_name: str) -> None:
+    """A reload changes one key after the other; wait for the last."""
+    while True:
+        cluster = watching.await_line("cluster")
+        if cluster["version"] == version and cluster["nodes"][2] == [3, third_name]:
+            return
+
+
+def test_a_restart_of_corosync_with_the_same_map_is_no_news(
+    corosyncs: Corosyncs, watching: Process
+) -> None:
+    watching.await_line("cluster")
+    assert quorate(watching)
+    corosyncs.kill(1)
+    assert not quorate(watching)
+    corosyncs.start(1)
+    assert quorate(watching)
+    text = corosyncs.corosync_conf(config_version=4)
+    assert [corosyncs.publish(node_id, text, notify=node_id == 3) for node_id in (1, 2, 3)] == [
+        *("WRITTEN", "WRITTEN", "RELOADED")
+    ]
+    assert watching.await_line("cluster")["version"] == 4
