@@ -158,7 +158,7 @@ def test_an_outside_reader_of_the_database_takes_nothing_away(place: Place) -> N
     pid = place.start()
     for name in ("before", "after"):
         (place.mount / name).write_text(name)
-        query = ["sqlite3", place.state / "config.db", "SELECT count(*) FROM tree"]
+        query = ["sqlite3", str(place.state / "config.db"), "SELECT count(*) FROM tree"]
         subprocess.run(query, check=True, capture_output=True)
     stop(pid, signal.SIGKILL)
     place.start()
