@@ -24,3 +24,7 @@ class ProtocolError(Exception):
 
 class StorageError(Exception):
     """Our own database cannot be read or written."""
+
+
+class TemporaryStorageError(StorageError):
+    """Our own database cannot be written at this moment: it is locked, or its disk is full."""

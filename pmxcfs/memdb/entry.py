@@ -1,5 +1,6 @@
 """One entry of the tree, and one change to it."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NewType
@@ -63,3 +64,15 @@ class Change:
         entry = self.after if self.after is not None else self.before
         assert entry is not None, "a change has at least one side"
         return entry.inode
+
+
+def merged(changes: Iterable[Change]) -> Iterator[Change]:
+    """Yield at most one change for each inode: from its first state to its last."""
+    first: dict[Inode, Entry | None] = {}
+    last: dict[Inode, Entry | None] = {}
+    for change in changes:
+        first.setdefault(change.inode, change.before)
+        last[change.inode] = change.after
+    for inode, before in first.items():
+        if before is not None or last[inode] is not None:
+            yield Change(before, last[inode])

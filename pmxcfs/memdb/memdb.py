@@ -1,9 +1,11 @@
 """The configuration tree as one node holds it, with all that is derived from it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 
-from pmxcfs.errors import OperationError
+from pmxcfs.errors import OperationError, StorageError
 from pmxcfs.memdb import engine
 from pmxcfs.memdb.counters import ChangeCounters
 from pmxcfs.memdb.entry import Change
@@ -86,25 +88,39 @@ class Memdb:
         """Take over another tree, loaded or received in a synchronisation.
 
         Raises:
-            StorageError: as at construction; the new tree is in place nevertheless.
+            StorageError: as at construction; nothing has changed.
         """
-        self.tree = tree
-        self._derive(now_s)
+        guests = copy(self.guests)
+        guests.rebuild(tree)
+        self.tree, self.guests = tree, guests
+        self._note_replacement(now_s)
 
     def revert(self, changes: Sequence[Change], now_s: int) -> None:
         """Undo changes, because the database did not take them.
 
         Args:
-            changes: of one or more Outcomes, in the order in which they were made.
+            changes: of one or more Outcomes, in the order in which they were made, or those that
+                the present tree brought when it replaced another.
             now_s: our own clock, for the ages of locks.
         """
         self.tree.revert(changes)
         self._derive(now_s)
 
+    def redo(self, changes: Sequence[Change], now_s: int) -> None:
+        """Make changes again that were undone, because the database has taken them after all."""
+        self.tree.redo(changes)
+        self._derive(now_s)
+
     def _derive(self, now_s: int) -> None:
+        # Messages of the reference can give an id to two guests, which only a load refuses; the
+        # list is then complete but for the second.
+        with suppress(StorageError):
+            self.guests.rebuild(self.tree)
+        self._note_replacement(now_s)
+
+    def _note_replacement(self, now_s: int) -> None:
         self.counters.bump_all()
         self.locks.rebuild(_locks_of(self.tree), now_s)
-        self.guests.rebuild(self.tree)
 
 
 def _perform(work: Workspace, operation: Operation) -> int:

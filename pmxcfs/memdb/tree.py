@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from pmxcfs.errors import StorageError
-from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, Inode
+from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, Inode, merged
 from pmxcfs.memdb.paths import components
 
 _VERSION_MAX = 2**63 - 1  # SQLite's largest integer; leaves no room for the counter to wrap
@@ -151,11 +151,21 @@ class Tree:
 
     def revert(self, changes: Sequence[Change]) -> None:
         """Undo changes, given in the order in which they were made."""
-        for change in reversed(changes):
-            if change.before is None:
+        self.redo([Change(change.after, change.before) for change in merged(changes)])
+
+    def redo(self, changes: Sequence[Change]) -> None:
+        """Do changes again that were undone, given in the order in which they were made.
+
+        All old places are left before the first new one is taken, since entries that a
+        synchronisation changed may have taken each other's.
+        """
+        net = list(merged(changes))
+        for change in net:
+            if change.before is not None and change.inode != ROOT_INODE:
                 self.remove(change.inode)
-            else:
-                self.put(change.before)
+        for change in net:
+            if change.after is not None:
+                self.put(change.after)
 
     def _forget(self, entry: Entry) -> None:
         self.content_size_bytes -= entry.size

@@ -3,6 +3,7 @@
 import pytest
 
 from pmxcfs.errors import StorageError
+from pmxcfs.memdb.entry import Entry, EntryType, Inode
 from pmxcfs.memdb.guests import GuestList, GuestPath, parse_guest_path
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Rename, SetMtime, Write
@@ -146,3 +147,15 @@ def test_a_file_where_configurations_belong_is_refused(directory: str) -> None:
 def test_a_name_that_no_node_has_is_not_searched_for_guests() -> None:
     tree = a_memdb("nodes/", "nodes/a.b/", "nodes/a.b/lxc", "nodes/file").tree
     assert len(Memdb(tree, now_s=0).guests) == 0
+
+
+def test_a_tree_that_is_refused_changes_nothing() -> None:
+    refused = a_memdb("nodes/", "nodes/a/").tree
+    node = refused.find(b"nodes/a")
+    assert node is not None
+    refused.put(Entry(Inode(9), node.inode, 9, 1, 1, EntryType.FILE, b"lxc"))
+    memdb = a_memdb(*NODES, "nodes/a/lxc/100.conf")
+    tree, guests, count = memdb.tree, listed(memdb), memdb.counters[b"user.cfg"]
+    with pytest.raises(StorageError):
+        memdb.replace(refused, now_s=0)
+    assert (memdb.tree, listed(memdb), memdb.counters[b"user.cfg"]) == (tree, guests, count)

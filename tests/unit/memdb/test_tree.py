@@ -131,6 +131,29 @@ def test_making_a_directory_and_a_file_in_it_can_be_undone_together() -> None:
     assert not tree.has_children(new.inode)
 
 
+def test_entries_that_took_each_others_places_go_back_and_forth() -> None:
+    tree = a_tree()
+    before = list(tree.entries())
+    f_at_g = replace(F, parent=G.parent, name=G.name)
+    g_at_f = replace(G, parent=F.parent, name=F.name)
+    changes = [Change(F, f_at_g), Change(G, g_at_f)]
+    tree.redo(changes)
+    assert (tree.find(b"g"), tree.find(b"a/b/f")) == (f_at_g, g_at_f)
+    tree.revert(changes)
+    assert list(tree.entries()) == before
+    assert (tree.find(b"g"), tree.find(b"a/b/f")) == (G, F)
+
+
+def test_an_entry_that_took_the_place_of_a_younger_one_gives_it_back() -> None:
+    tree = a_tree()
+    older, younger = sorted((F, G), key=lambda entry: entry.inode)
+    moved = replace(older, parent=younger.parent, name=younger.name)
+    changes = [Change(older, moved), Change(younger, None)]
+    tree.redo(changes)
+    tree.revert(changes)
+    assert (tree.find(b"g"), tree.find(b"a/b/f")) == (G, F)
+
+
 REFUSED: list[tuple[str, Callable[[], list[Entry]], str]] = [
     ("no root", lambda: [A], r"the root \(inode 0\) is missing"),
     ("no entries", list, r"the root \(inode 0\) is missing"),
