@@ -15,8 +15,9 @@ from rich.console import Console
 
 from pmxcfs_lab import view
 from pmxcfs_lab.errors import LabError
-from pmxcfs_lab.lab import SETTLED_WITHIN_S, Lab
+from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import existing_labs
+from pmxcfs_lab.observer import SETTLED_WITHIN_S
 from pmxcfs_lab.plan import make_plan, node_name, parse_assignments
 from pmxcfs_lab.provider import Service
 from pmxcfs_lab.providers import open_lab

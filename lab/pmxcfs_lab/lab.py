@@ -1,30 +1,22 @@
 """A lab as a whole: up and down, services, partitions, waiting, comparing. Knows no provider."""
 
 import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
-from pmxcfs_lab import seed, status, trees
+from pmxcfs_lab import seed
 from pmxcfs_lab.corosync_conf import corosync_conf
 from pmxcfs_lab.errors import LabError
-from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.layout import Layout, existing_labs
 from pmxcfs_lab.lock import lab_lock
+from pmxcfs_lab.observer import SETTLED_WITHIN_S, Observer
 from pmxcfs_lab.plan import Plan, parse_groups
 from pmxcfs_lab.provider import Completed, Groups, Provider, Say, Service
 from pmxcfs_lab.record import LabRecord, Owner, read_record, require_record
+from pmxcfs_lab.status import NodeStatus, Tree
 
-SETTLED_WITHIN_S = 60.0
-"""Healing a split took corosync 33 s once; usually all is done in 3."""
-
-COROSYNC_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 20.0
-POLL_S = 0.1
-TREES_POLL_S = 0.5
 
 ALL = tuple(Service)
 
@@ -98,7 +90,7 @@ class Lab:
             self._start_together(plan)
             self._write_record(plan, owner, is_complete=True)
         self._say("waiting until all nodes agree")
-        self.wait(within_s=within_s)
+        self._observer().wait(within_s=within_s, give_up_on_exit=True)
 
     def down(self, *, only_if_orphaned: bool = False) -> bool:
         """Remove the lab with all its data, whatever state it is in; return if there was any.
@@ -121,7 +113,7 @@ class Lab:
         self.plan.node(node)
         if Service.COROSYNC in services and not self.plan.local:
             self._provider.start(node, Service.COROSYNC)
-            self._await_corosync([node], must_be_quorate=False)
+            self._observer().wait_for_corosync([node], must_be_quorate=False)
         if Service.PMXCFS in services:
             self._provider.start(node, Service.PMXCFS, local=local or self.plan.local)
 
@@ -166,65 +158,28 @@ class Lab:
         self.plan.node(node)
         return self._provider.logs(node)
 
-    def statuses(self, nodes: Sequence[str] | None = None) -> list[status.NodeStatus]:
+    def statuses(self, nodes: Sequence[str] | None = None) -> list[NodeStatus]:
         """Return one row a node (default: all), with fingerprints that can be compared."""
-        names = self.plan.names if nodes is None else tuple(nodes)
-        rows = self._rows(names, with_tree=False)
-        if status.has_one_fingerprint_kind(rows):
-            return rows
-        return self._rows(names, with_tree=True)
+        return self._observer().statuses(nodes)
 
     def wait(
         self, nodes: Sequence[str] | None = None, *, within_s: float = SETTLED_WITHIN_S
     ) -> None:
-        """Return when these nodes (default: all) are quorate, in sync and equal, by themselves.
+        """Return when these nodes (default: all), and only they, work as one; see `Observer`."""
+        self._observer().wait(nodes, within_s=within_s)
 
-        Raises:
-            LabError: they are not within `within_s`; the message names what is missing.
-        """
-        plan = self.plan
-        together = plan.names if nodes is None else tuple(nodes)
-
-        def reason() -> str | None:
-            return status.why_not_settled(self.statuses(together), together, local=plan.local)
-
-        self._wait_while(reason, within_s, "The lab has not settled")
-
-    def trees(self, nodes: Sequence[str] | None = None) -> dict[str, status.Tree]:
-        """Return the entries of every node's mount (default: all nodes), by node.
-
-        Raises:
-            AssertionError: a node has nothing mounted or gives no answer.
-        """
-        names = self.plan.names if nodes is None else tuple(nodes)
-        found: dict[str, status.Tree] = {}
-        for name, seen in self._probes(names, with_tree=True).items():
-            assert seen is not None, f"{name} gives no answer"
-            assert seen["tree"] is not None, f"{name} has nothing mounted"
-            found[name] = cast("status.Tree", seen["tree"])
-        return found
+    def trees(self, nodes: Sequence[str] | None = None) -> dict[str, Tree]:
+        """Return the entries of every node's mount (default: all nodes), by node."""
+        return self._observer().trees(nodes)
 
     def trees_are_equal(
         self, nodes: Sequence[str] | None = None, *, within_s: float = SETTLED_WITHIN_S
     ) -> None:
-        """Assert that all entries are the same on these nodes (default: all) within some time.
+        """Assert that all entries are the same on these nodes (default: all); see `Observer`."""
+        self._observer().trees_are_equal(nodes, within_s=within_s)
 
-        Compared are mode, owner, size, time and content of every entry as the mount shows it, and
-        our daemons' own checksums.
-
-        Raises:
-            AssertionError: they differ; the message lists the first differences.
-        """
-        names = self.plan.names if nodes is None else tuple(nodes)
-
-        def check() -> None:
-            lines = trees.differences(self.trees(names))
-            assert not lines, trees.describe(lines)
-            rows = self._rows(names, with_tree=False)
-            checksums = {row.fingerprint for row in rows if row.fingerprint_kind == "checksum"}
-            assert len(checksums) <= 1, f"checksums differ: {sorted(map(str, checksums))}"
-
-        eventually(check, within_s=within_s, every_s=TREES_POLL_S)
+    def _observer(self) -> Observer:
+        return Observer(self._provider, self.plan)
 
     def _require_everything(self) -> None:
         lacking = self._provider.missing()
@@ -269,54 +224,10 @@ class Lab:
             self._say("starting corosync")
             for name in plan.names:
                 self._provider.start(name, Service.COROSYNC)
-            self._await_corosync(plan.names, must_be_quorate=True)
+            self._observer().wait_for_corosync(plan.names, must_be_quorate=True)
         self._say("starting pmxcfs")
         for name in plan.names:
             self._provider.start(name, Service.PMXCFS, local=plan.local)
-
-    def _await_corosync(self, names: Sequence[str], *, must_be_quorate: bool) -> None:
-        def reason() -> str | None:
-            for name, seen in self._probes(names, with_tree=False).items():
-                if seen is None:
-                    return f"{name} gives no answer"
-                corosync = cast("Mapping[str, object] | None", seen["corosync"])
-                if corosync is None:
-                    return f"{name}: corosync does not answer"
-                if must_be_quorate and not corosync["quorate"]:
-                    return f"{name}: corosync is not quorate"
-            return None
-
-        self._wait_while(reason, COROSYNC_WITHIN_S, "corosync did not start")
-
-    def _wait_while(
-        self, reason: Callable[[], str | None], within_s: float, complaint: str
-    ) -> None:
-        deadline_s = time.monotonic() + within_s
-        while (why := reason()) is not None:
-            if time.monotonic() > deadline_s:
-                raise LabError(
-                    f"{complaint} within {within_s:g} s: {why}.",
-                    "`pmxcfs-lab status` and `pmxcfs-lab logs NODE` show more.",
-                )
-            time.sleep(POLL_S)
-
-    def _rows(self, names: Sequence[str], *, with_tree: bool) -> list[status.NodeStatus]:
-        probes = self._probes(names, with_tree=with_tree)
-        return [status.read_probe(name, seen) for name, seen in probes.items()]
-
-    def _probes(
-        self, names: Sequence[str], *, with_tree: bool
-    ) -> dict[str, Mapping[str, object] | None]:
-        """Look at all nodes at once: one that hangs must not delay the others."""
-
-        def probe(name: str) -> Mapping[str, object] | None:
-            try:
-                return self._provider.probe(name, with_tree=with_tree)
-            except LabError:
-                return None
-
-        with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-            return dict(zip(names, pool.map(probe, names), strict=True))
 
 
 def _require_same(record: LabRecord, plan: Plan, databases: Mapping[str, Path]) -> None:

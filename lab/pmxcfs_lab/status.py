@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+EXITED = "exited "
+"""How the word for a service begins that ended badly; its status follows."""
+
 Tree = Mapping[str, Mapping[str, object]]
 """A node's replicated entries by path, as `probe.tree_entries` returns them."""
 
@@ -143,7 +146,7 @@ def _service_word(
     if state["pid"] is not None:
         return "up" if is_answering else silent
     exit_status = state["exit_status"]
-    return "down" if exit_status in (None, 0) else f"exited {exit_status}"
+    return "down" if exit_status in (None, 0) else f"{EXITED}{exit_status}"
 
 
 def _of_our_daemon(

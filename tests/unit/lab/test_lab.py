@@ -1,0 +1,242 @@
+"""The lab's composition, on a provider that only writes down what it is asked."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from pmxcfs_lab.errors import LabError
+from pmxcfs_lab.lab import Lab
+from pmxcfs_lab.layout import Layout
+from pmxcfs_lab.plan import Plan, make_plan
+from pmxcfs_lab.provider import Completed, Groups, Provider, Say, Service
+from pmxcfs_lab.record import LabRecord, Owner
+
+PLAN = make_plan("lab", 2)
+
+
+class PaperNodes:
+    """A provider whose nodes exist on paper: every service that was started serves at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.lacking: list[tuple[str, str]] = []
+        self.serving: set[tuple[str, Service]] = set()
+        self.exits: set[str] = set()
+
+    def missing(self) -> Sequence[tuple[str, str]]:
+        return self.lacking
+
+    def up(self, plan: Plan, *, guard_fd: int, say: Say) -> None:
+        self.asked.append(f"up {' '.join(plan.names)}")
+        say(f"making {len(plan.nodes)} nodes")
+
+    def down(self) -> bool:
+        self.asked.append("down")
+        return True
+
+    def running(self) -> tuple[str, ...]:
+        return PLAN.names
+
+    def exec(
+        self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 60.0
+    ) -> Completed:
+        self.asked.append(f"exec {node} {argv[-1][:30]}")
+        return Completed(0, b"", b"")
+
+    def attach_argv(self, node: str, argv: Sequence[str]) -> list[str]:
+        return ["enter", node, *argv]
+
+    def start(self, node: str, service: Service, *, local: bool = False) -> None:
+        self.asked.append(f"start {node} {service}{' -l' if local else ''}")
+        if node not in self.exits:
+            self.serving.add((node, service))
+
+    def stop(self, node: str, service: Service, *, within_s: float) -> None:
+        self.asked.append(f"stop {node} {service}")
+        self.serving.discard((node, service))
+
+    def kill(self, node: str, services: Sequence[Service]) -> None:
+        self.asked.append(f"kill {node} {' '.join(services)}")
+
+    def partition(self, groups: Groups) -> None:
+        self.asked.append(f"partition {groups}")
+
+    def groups(self) -> Groups:
+        return (PLAN.names,)
+
+    def probe(self, node: str, *, with_tree: bool) -> Mapping[str, object]:
+        def state(service: Service) -> dict[str, int | None]:
+            if (node, service) in self.serving:
+                return {"pid": 5, "exit_status": None}
+            return {"pid": None, "exit_status": 255 if node in self.exits else None}
+
+        is_mounted = (node, Service.PMXCFS) in self.serving
+        members = [{"node_id": n, "name": f"node{n}"} for n in (1, 2)]
+        daemon = {
+            "quorate": True,
+            "members": members,
+            "sync": "synced",
+            "tree_version": 3,
+            "tree_checksum": "abc",
+        }
+        return {
+            "services": {service: state(service) for service in Service},
+            "corosync": {"quorate": True, "members": [1, 2]},
+            "mount": {"quorate": True, "members": {}} if is_mounted else None,
+            "daemon": daemon if is_mounted else None,
+            "tree": {},
+        }
+
+    def logs(self, node: str) -> Mapping[str, Path]:
+        return {}
+
+
+@pytest.fixture
+def paper() -> PaperNodes:
+    return PaperNodes()
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout("lab", run_root=tmp_path / "run", state_root=tmp_path / "state")
+
+
+@pytest.fixture
+def lab(paper: PaperNodes, layout: Layout) -> Lab:
+    provider: Provider = paper
+    return Lab(layout, provider, "paper")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "config.db"
+    path.write_bytes(b"SQLite format 3\0 and so on")
+    return path
+
+
+def test_corosync_is_started_everywhere_before_any_pmxcfs(lab: Lab, paper: PaperNodes) -> None:
+    lab.up(PLAN)
+    assert paper.asked == [
+        "up node1 node2",
+        "start node1 corosync",
+        "start node2 corosync",
+        "start node1 pmxcfs",
+        "start node2 pmxcfs",
+    ]
+
+
+def test_a_seeded_node_first_serves_alone_to_take_the_clusters_configuration(
+    lab: Lab, paper: PaperNodes, database: Path
+) -> None:
+    lab.up(PLAN, {"node1": database})
+    assert paper.asked[1:5] == [
+        "exec node1 /var/lib/pve-cluster/config.db",
+        "start node1 pmxcfs -l",
+        "exec node1 cat > /etc/pve/corosync.conf.n",
+        "stop node1 pmxcfs",
+    ]
+
+
+def test_nodes_that_stand_alone_get_no_corosync_and_keep_their_tree(
+    lab: Lab, paper: PaperNodes, database: Path
+) -> None:
+    lab.up(make_plan("lab", 2, local=True), {"node1": database})
+    assert paper.asked[1:] == [
+        "exec node1 /var/lib/pve-cluster/config.db",
+        "start node1 pmxcfs -l",
+        "start node2 pmxcfs -l",
+    ]
+
+
+def test_a_second_up_heals_and_completes_what_is_there(lab: Lab, paper: PaperNodes) -> None:
+    lab.up(PLAN)
+    paper.asked.clear()
+    lab.up(PLAN)
+    assert paper.asked[:2] == ["up node1 node2", "partition (('node1', 'node2'),)"]
+    assert "down" not in paper.asked
+
+
+def test_a_second_up_with_another_plan_is_refused_and_changes_nothing(
+    lab: Lab, paper: PaperNodes
+) -> None:
+    lab.up(PLAN)
+    paper.asked.clear()
+    with pytest.raises(LabError, match="is there already"):
+        lab.up(make_plan("lab", 3))
+    assert paper.asked == []
+
+
+def test_a_database_for_a_lab_that_exists_is_refused(lab: Lab, database: Path) -> None:
+    lab.up(PLAN)
+    with pytest.raises(LabError, match="only start a new one"):
+        lab.up(PLAN, {"node1": database})
+
+
+def test_an_up_that_was_killed_half_way_is_cleared_away_first(
+    lab: Lab, paper: PaperNodes, layout: Layout
+) -> None:
+    LabRecord(make_plan("lab", 5), "paper", is_complete=False).write(layout.record)
+    lab.up(PLAN)
+    assert paper.asked[:2] == ["down", "up node1 node2"]
+    assert lab.plan == PLAN
+
+
+def test_what_the_machine_lacks_is_named_before_anything_is_built(
+    lab: Lab, paper: PaperNodes, layout: Layout
+) -> None:
+    paper.lacking = [("corosync", "`apt-get install corosync`")]
+    with pytest.raises(LabError) as caught:
+        lab.up(PLAN)
+    assert "corosync: `apt-get install corosync`" in caught.value.hint
+    assert not layout.state.exists()
+
+
+def test_a_daemon_that_ends_is_reported_at_once(lab: Lab, paper: PaperNodes) -> None:
+    paper.exits.add("node2")
+    with pytest.raises(LabError, match="node2: corosync exited 255"):
+        lab.up(PLAN)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"-- a dump\n"])
+def test_what_is_no_database_is_refused_before_anything_is_built(
+    lab: Lab, paper: PaperNodes, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(LabError):
+        lab.up(PLAN, {"node1": path})
+    assert paper.asked == []
+
+
+def test_down_leaves_nothing_behind(lab: Lab, layout: Layout) -> None:
+    lab.up(PLAN)
+    assert lab.down()
+    assert not layout.state_root.exists()
+    assert not layout.run_root.exists()
+    assert not lab.down()
+
+
+def test_only_an_orphan_is_removed_when_told_so(lab: Lab, layout: Layout) -> None:
+    lab.up(PLAN, owner=Owner.ourselves())
+    assert not lab.down(only_if_orphaned=True)
+    assert layout.record.exists()
+
+
+def test_services_are_stopped_in_reverse(lab: Lab, paper: PaperNodes) -> None:
+    lab.up(PLAN)
+    paper.asked.clear()
+    lab.stop("node2")
+    assert paper.asked == ["stop node2 pmxcfs", "stop node2 corosync"]
+
+
+def test_a_node_is_killed_as_a_whole(lab: Lab, paper: PaperNodes) -> None:
+    lab.up(PLAN)
+    lab.kill("node1")
+    assert paper.asked[-1] == "kill node1 corosync pmxcfs"
+
+
+def test_a_verb_for_a_node_that_is_not_there_is_refused(lab: Lab) -> None:
+    lab.up(PLAN)
+    with pytest.raises(LabError, match="no node7"):
+        lab.kill("node7")
