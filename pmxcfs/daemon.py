@@ -88,7 +88,11 @@ async def _run_with_database(
 
 def _load(database: Database, options: Options) -> Memdb:
     """Load the tree; a new one takes over the host's corosync.conf unless we are to be alone."""
-    memdb = Memdb(database.load(), now_s=int(time.time()))
+    tree = database.load()
+    try:
+        memdb = Memdb(tree, now_s=int(time.time()))
+    except StorageError as error:
+        raise database.refusal(error) from error
     if database.was_new and not options.is_local and options.corosync_conf.is_file():
         text, now_s = options.corosync_conf.read_bytes(), int(time.time())
         # With a leading slash, as in the reference: so the change counters do not move.

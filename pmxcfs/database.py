@@ -6,16 +6,21 @@ from deleting the write-ahead log under us.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import apsw
+import structlog
 
+from pmxcfs import vetting
 from pmxcfs.errors import StorageError
-from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, Inode
+from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, Inode, merged
 from pmxcfs.memdb.tree import Tree
+
+log = structlog.get_logger("database")
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -51,6 +56,8 @@ WHERE inode = ?
 _UPDATE_DATA = "UPDATE tree SET data = ? WHERE inode = ?"
 _DELETE = "DELETE FROM tree WHERE inode = ?"
 
+_SIGNS_OF_DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
+
 
 class Database:
     """The open database. Not to be carried over a fork.
@@ -61,8 +68,11 @@ class Database:
     Source: docs/PROTOCOL.md, "Database".
     """
 
-    def __init__(self, connection: apsw.Connection, now_s: int) -> None:
+    def __init__(
+        self, connection: apsw.Connection, now_s: int, path: Path = Path(":memory:")
+    ) -> None:
         self._connection = connection
+        self._path = path
         self._execute(_CREATE_TABLE)
         self.was_new = not self._rows("SELECT 1 FROM tree LIMIT 1")
         self._is_pristine = self.was_new
@@ -79,16 +89,22 @@ class Database:
             now_s: the clock, seconds since 1970, for the stamp of a new database.
 
         Raises:
-            StorageError: it cannot be opened or made, or is no database of ours.
+            StorageError: it cannot be opened or made, or is damaged, or no database of ours; then
+                the sentence names the commands that show and repair it.
         """
         try:
             _make_private(path)
+            _set_aside_an_orphaned_log(path, now_s)
             connection = apsw.Connection(str(path))
         except (OSError, apsw.Error) as error:
             raise StorageError(f"cannot open {path}: {error}") from error
         try:
+            _vet(connection)
             _prepare(connection)
-            return cls(connection, now_s)
+            return cls(connection, now_s, path)
+        except (*_SIGNS_OF_DAMAGE, _DamageError) as error:
+            connection.close(True)
+            raise _refusal(path, error) from error
         except (apsw.Error, StorageError) as error:
             connection.close(True)
             raise StorageError(f"cannot use {path}: {error}") from error
@@ -102,12 +118,20 @@ class Database:
         """Return the tree that the rows describe.
 
         Raises:
-            StorageError: the rows cannot be read or describe no sound tree; the sentence says why.
+            StorageError: the rows cannot be read or describe no sound tree; the sentence says why,
+                and names the commands that show and repair it.
         """
-        tree = Tree.from_entries(map(_entry_of, self._rows(_SELECT)))
+        try:
+            tree = Tree.from_entries(map(_entry_of, self._rows(_SELECT)))
+        except StorageError as error:
+            raise self.refusal(error) from error
         if self._is_pristine:
             _forget_creation_time(tree)
         return tree
+
+    def refusal(self, reason: StorageError) -> StorageError:
+        """Return the refusal of this database for what was found in it, with what to do next."""
+        return _refusal(self._path, reason)
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Write changes in one transaction: all of them or, if that fails, none.
@@ -120,7 +144,7 @@ class Database:
         """
         try:
             self._execute("BEGIN IMMEDIATE")
-            for change in _merged(changes):
+            for change in merged(changes):
                 self._write(change)
             self._execute("COMMIT")
         except StorageError:
@@ -172,6 +196,39 @@ class Database:
             raise StorageError(f"{type(error).__name__}: {error}") from error
 
 
+class _DamageError(StorageError):
+    """The file is no sound database of ours."""
+
+
+def _refusal(path: Path, reason: Exception) -> StorageError:
+    """Return an error that says what is wrong with the database and how to go on."""
+    name = shlex.quote(str(path))
+    return StorageError(
+        f"cannot use {path}: {reason}. List all that is wrong: pmxcfs-db check {name}; "
+        f"make a sound database from it: pmxcfs-db repair {name} NEW"
+    )
+
+
+def _vet(connection: apsw.Connection) -> None:
+    """Look at the file before it is changed in any way.
+
+    Raises:
+        StorageError: it is damaged or somebody else's.
+        apsw.Error: it cannot be read.
+    """
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    vetting.harden(connection)
+    if faults := vetting.schema_faults(connection):
+        raise _DamageError("; ".join(faults))
+    if faults := vetting.page_faults(connection):
+        raise _DamageError(f"it is corrupt: {faults[0]}")
+    has_rows = connection.pragma("page_count") <= vetting.PAGES_WITHOUT_ROWS or (
+        connection.execute("SELECT 1 FROM tree LIMIT 1").get
+    )
+    if not has_rows:
+        raise _DamageError("its table has no rows, and had some")
+
+
 def _make_private(path: Path) -> None:
     """Make the file if it is missing, and let only its owner read it."""
     try:
@@ -180,8 +237,21 @@ def _make_private(path: Path) -> None:
         path.chmod(_MODE)
 
 
+def _set_aside_an_orphaned_log(path: Path, now_s: int) -> None:
+    """Keep a write-ahead log whose database is gone: SQLite would delete it.
+
+    Raises:
+        OSError: it can't be renamed.
+    """
+    orphan = path.with_name(path.name + "-wal")
+    if path.stat().st_size or not orphan.exists() or not orphan.stat().st_size:
+        return
+    kept = orphan.with_name(f"{orphan.name}.{now_s}")
+    orphan.rename(kept)
+    log.warning("there was a write-ahead log without its database; it is kept", kept=kept)
+
+
 def _prepare(connection: apsw.Connection) -> None:
-    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     mode = connection.pragma("journal_mode", "wal")
     if mode != "wal":
         raise StorageError(f"it has journal mode {mode!r} and cannot have a write-ahead log")
@@ -242,18 +312,6 @@ def _columns_of(entry: Entry) -> tuple[int | bytes, ...]:
 def _signed(number: int) -> int:
     """Return an unsigned 64-bit number as SQLite stores it."""
     return number if number < 2**63 else number - 2**64
-
-
-def _merged(changes: Iterable[Change]) -> Iterable[Change]:
-    """Return at most one change for each inode: from its first state to its last."""
-    first: dict[Inode, Entry | None] = {}
-    last: dict[Inode, Entry | None] = {}
-    for change in changes:
-        first.setdefault(change.inode, change.before)
-        last[change.inode] = change.after
-    for inode, before in first.items():
-        if before is not None or last[inode] is not None:
-            yield Change(before, last[inode])
 
 
 def _forget_creation_time(tree: Tree) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from structlog.testing import capture_logs
 
 from pmxcfs import database as database_module
 from pmxcfs.database import Database
@@ -192,10 +193,8 @@ def test_a_place_where_no_file_can_be_is_refused(path: Path) -> None:
 
 def test_another_table_of_that_name_is_refused(path: Path) -> None:
     sql(path, "CREATE TABLE tree (x)", "INSERT INTO tree VALUES (1)")
-    database = Database.open(path, NOW_S)
-    with pytest.raises(StorageError, match="no such column"):
-        database.load()
-    database.close()
+    with pytest.raises(StorageError, match="the table 'tree' is declared with x"):
+        Database.open(path, NOW_S)
 
 
 def test_a_damaged_page_is_refused(path: Path) -> None:
@@ -209,6 +208,16 @@ def test_a_damaged_page_is_refused(path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(StorageError, match=r"malformed|corrupt"):
         reopened(path)
+
+
+def test_a_log_without_its_database_is_kept(path: Path) -> None:
+    orphan = path.with_name("config.db-wal")
+    orphan.write_bytes(b"what was changed last")
+    with capture_logs() as lines:
+        Database.open(path, NOW_S).close()
+    assert files_beside(path) == ["config.db", f"config.db-wal.{NOW_S}"]
+    assert path.with_name(f"config.db-wal.{NOW_S}").read_bytes() == b"what was changed last"
+    assert [line["log_level"] for line in lines] == ["warning"]
 
 
 # rows

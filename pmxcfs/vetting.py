@@ -1,0 +1,130 @@
+"""What a database file must look like before its rows are read.
+
+A file that was damaged, or that somebody made to do harm, must end in a sentence: never in a query
+without end, in code of its own that runs, or in a new and empty tree.
+
+Source: docs/PROTOCOL.md, "Database".
+"""
+
+import re
+
+import apsw
+
+TABLE = "tree"
+COLUMNS = {
+    "inode": "INTEGER",
+    "parent": "INTEGER",
+    "version": "INTEGER",
+    "writer": "INTEGER",
+    "mtime": "INTEGER",
+    "type": "INTEGER",
+    "name": "TEXT",
+    "data": "BLOB",
+}
+"""The columns of the table in their order, with their declared types."""
+
+VALUE_BYTES_MAX = 128 * 1024 * 1024
+"""No single value may be larger than the whole file system; SQLite would allow 1 GB."""
+
+PAGES_WITHOUT_ROWS = 2
+"""What a database has at most that was made but never written to: the schema and an empty table."""
+
+_SCHEMA = """
+SELECT CAST(type AS BLOB), CAST(name AS BLOB), rootpage, CAST(sql AS BLOB) FROM sqlite_schema
+"""
+# Statistics that SQLite's ANALYZE leaves behind; they hold nothing that could be executed.
+_STATISTICS = "sqlite_stat"
+_DECLARATION_WORDS = COLUMNS.keys() | {
+    *("create", "table", "if", "not", "exists", TABLE),
+    *("integer", "primary", "key", "null", "check", "typeof", "text", "blob"),
+}
+
+
+def harden(connection: apsw.Connection) -> None:
+    """Let nothing that is stored in the file run or take more room than a tree can.
+
+    Raises:
+        apsw.Error: the file cannot be read.
+    """
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+    connection.limit(apsw.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
+    connection.execute("PRAGMA cell_size_check = 1")
+    connection.execute("PRAGMA mmap_size = 0")
+
+
+def schema_faults(connection: apsw.Connection) -> list[str]:
+    """Return what is wrong with what the file declares; nothing for a file of zero bytes.
+
+    A database of ours has one table and nothing else. Reads no row.
+
+    Raises:
+        apsw.Error: the schema cannot be read.
+    """
+    if not connection.pragma("page_count"):
+        return []
+    if (encoding := connection.pragma("encoding")) != "UTF-8":
+        return [f"it stores text as {encoding} and not as UTF-8"]
+    objects = [
+        (_text(kind), _text(name), root, _text(sql))
+        for kind, name, root, sql in connection.execute(_SCHEMA)
+    ]
+    faults = [
+        f"it has the {kind} {name!r}, which does not belong into it"
+        for kind, name, _, _ in objects
+        if (kind, name) != ("table", TABLE) and not _is_statistics(kind, name)
+    ]
+    declarations = [
+        (root, sql) for kind, name, root, sql in objects if (kind, name) == ("table", TABLE)
+    ]
+    if not declarations:
+        return [f"it has no table {TABLE!r}; was it copied without its -wal file?", *faults]
+    ((root, sql),) = declarations
+    return _declaration_faults(connection, root, sql) + faults
+
+
+def page_faults(connection: apsw.Connection, at_most: int = 1) -> list[str]:
+    """Return what SQLite finds wrong with the pages of the file, in SQLite's words.
+
+    Reads the whole file. To be called only where ``schema_faults`` found nothing.
+
+    Args:
+        connection: to the file.
+        at_most: how many faults to look for; each can stand for many rows.
+
+    Raises:
+        apsw.Error: the file is damaged in a way that ends the search.
+    """
+    # The checks that a declaration has are left out: they would be evaluated for every row.
+    connection.execute("PRAGMA ignore_check_constraints = 1")
+    try:
+        rows = connection.execute(f"PRAGMA quick_check({at_most})").fetchall()
+    finally:
+        connection.execute("PRAGMA ignore_check_constraints = 0")
+    lines = [line for (text,) in rows for line in str(text).splitlines()]
+    return [line for line in lines if line != "ok" and not line.startswith("*** in database")]
+
+
+def _declaration_faults(connection: apsw.Connection, root: object, sql: str) -> list[str]:
+    if not isinstance(root, int) or root <= 1:
+        return [f"{TABLE!r} is no ordinary table: {sql}"]
+    if odd := sorted(set(re.findall(r"\w+", sql.lower())) - _DECLARATION_WORDS):
+        return [f"the table {TABLE!r} is declared with {', '.join(odd)}: {sql}"]
+    rows = connection.execute(f"PRAGMA table_xinfo({TABLE})").fetchall()
+    declared = {str(row[1]): str(row[2]).upper() for row in rows}
+    faults = [f"the table {TABLE!r} lacks the column {name}" for name in COLUMNS.keys() - declared]
+    if not faults and list(declared.items()) != list(COLUMNS.items()):
+        faults.append(f"the columns of the table {TABLE!r} have other types or places: {sql}")
+    if not faults and [row[5] for row in rows] != [1, 0, 0, 0, 0, 0, 0, 0]:
+        faults.append(f"the inode is not the primary key of the table {TABLE!r}: {sql}")
+    return sorted(faults)
+
+
+def _is_statistics(kind: str, name: str) -> bool:
+    return kind == "table" and name.startswith(_STATISTICS)
+
+
+def _text(stored: bytes | None) -> str:
+    return (stored or b"").decode(errors="backslashreplace")
