@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -49,6 +50,18 @@ def pytest_runtest_makereport(
             folder = item.config.rootpath / "build" / "evidence" / name / item.name / call.when
             report.sections.append((f"lab {name}", _save(lab, folder)))
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ends_by_sigterm_too() -> Iterator[None]:
+    """Tear labs down when a time limit ends the run: Python would just vanish."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
