@@ -136,7 +136,11 @@ async def _reload(command: Sequence[str]) -> Verdict:
     with trio.move_on_after(RELOAD_S_MAX):
         try:
             result = await trio.run_process(
-                command, check=False, capture_stdout=True, capture_stderr=True
+                command,
+                check=False,
+                capture_stdout=True,
+                capture_stderr=True,
+                deliver_cancel=_kill,
             )
         except OSError as error:
             log.warning("cannot make corosync reload", command=command[0], error=str(error))
@@ -148,6 +152,10 @@ async def _reload(command: Sequence[str]) -> Verdict:
         return Verdict.NOT_RELOADED
     log.warning("corosync did not reload in time", waited_s=RELOAD_S_MAX)
     return Verdict.NOT_RELOADED
+
+
+async def _kill(process: trio.Process) -> None:
+    process.kill()
 
 
 def _report(verdict: Verdict, path: Path, text: bytes, old_version: int) -> None:

@@ -50,6 +50,7 @@ class Sender:
         self._refused: list[bytes] = []
         self._is_open = False
         self._retry_s = RETRY_S_MIN
+        self._progress_s = 0.0
         self._news = trio.Event()
         self._refusals = trio.Event()
 
@@ -57,7 +58,7 @@ class Sender:
         """Send a message when its turn comes. Never blocks."""
         if self._is_open:
             self._outbox.put(data)
-            self._tell_news()
+            self._news.set()
         else:
             self._refuse([data])
 
@@ -74,7 +75,7 @@ class Sender:
         """An own message came back."""
         self._outbox.note_delivered()
         if self._outbox:
-            self._tell_news()
+            self._news.set()
 
     def take_refused(self) -> list[bytes]:
         """Close for good as far as this connection goes; return what it did not send."""
@@ -94,20 +95,15 @@ class Sender:
 
     async def run(self, handle: CpgHandle) -> None:
         """Send over this connection. Runs until cancelled."""
-        since_s = trio.current_time()
         while True:
-            count = len(self._outbox)
             obstacle = self._send_available(handle)
+            while obstacle is Obstacle.NEEDS_PIECES:
+                obstacle = await self._send_in_pieces(handle)
             if obstacle is Obstacle.NOTHING_WAITS:
-                await self._news.wait()
-                since_s = trio.current_time()
+                await self._await_news()
+                self._note_progress()
                 continue
-            if len(self._outbox) < count:
-                since_s, self._retry_s = trio.current_time(), RETRY_S_MIN
-            if obstacle is Obstacle.NEEDS_PIECES:
-                await self._send_in_pieces(handle)
-                continue
-            with trio.move_on_at(since_s + self._timing.stall_s_max) as patience:
+            with trio.move_on_at(self._progress_s + self._timing.stall_s_max) as patience:
                 await self._wait_out(obstacle, handle)
             if patience.cancelled_caught:
                 self._give_up()
@@ -124,40 +120,50 @@ class Sender:
                 self._outbox.undo_start(data)
                 if error.code == Code.TRY_AGAIN:
                     return Obstacle.COROSYNC_IS_BUSY
-                self._fail(self._outbox.drop_next(), error)
+                self._give_up_on(error)
                 continue
             if not is_sent:
                 self._outbox.undo_start(data)
                 if handle.needs_pieces(data):
                     return Obstacle.NEEDS_PIECES
                 return Obstacle.COROSYNC_DOES_NOT_READ
-        self._news = trio.Event()
+            self._note_progress()
         return Obstacle.NOTHING_WAITS
 
-    async def _send_in_pieces(self, handle: CpgHandle) -> None:
-        """Send a message that the library sends piece by piece, waiting for each.
+    async def _send_in_pieces(self, handle: CpgHandle) -> Obstacle:
+        """Send a message that the library sends piece by piece, waiting for each; then the rest.
 
         There is no bound: such a message cannot be taken back, so nobody may say that it failed.
         """
         data = self._outbox.start()
         try:
             await in_worker(handle.multicast, data)
+            self._note_progress()
         except CorosyncError as error:
             self._outbox.undo_start(data)
-            if error.code != Code.TRY_AGAIN:
-                self._fail(self._outbox.drop_next(), error)
+            if error.code == Code.TRY_AGAIN and self._is_open:
+                return Obstacle.COROSYNC_IS_BUSY
+            self._give_up_on(error)
+        return self._send_available(handle)
 
     async def _wait_out(self, obstacle: Obstacle, handle: CpgHandle) -> None:
         if obstacle is Obstacle.COROSYNC_DOES_NOT_READ:
             await trio.lowlevel.wait_writable(handle.fd)
             return
-        self._news = trio.Event()
         if obstacle is Obstacle.TOO_MANY_UNDER_WAY:
-            await self._news.wait()
+            await self._await_news()
             return
         with trio.move_on_after(self._retry_s):
-            await self._news.wait()
+            await self._await_news()
         self._retry_s = min(2 * self._retry_s, self._timing.retry_s_max)
+
+    async def _await_news(self) -> None:
+        """Wait for a new message, or for the delivery of an old one while others wait."""
+        self._news = trio.Event()
+        await self._news.wait()
+
+    def _note_progress(self) -> None:
+        self._progress_s, self._retry_s = trio.current_time(), RETRY_S_MIN
 
     def _give_up(self) -> None:
         """Give everything back that waits; the order of what is sent later does not suffer."""
@@ -167,16 +173,16 @@ class Sender:
             messages=len(waiting),
             waited_s=self._timing.stall_s_max,
         )
-        self._on_failure(waiting)
+        self._refuse(waiting)
 
-    def _fail(self, data: bytes, error: CorosyncError) -> None:
-        self._log.warning("a message was not sent", size_bytes=len(data), error=str(error))
-        self._refuse([data])
+    def _give_up_on(self, error: CorosyncError) -> None:
+        """Give the first message back, or all of them if the connection is lost."""
+        is_lost = error.code in (Code.LIBRARY, Code.BAD_HANDLE)
+        failed = self._outbox.take_back() if is_lost else [self._outbox.drop_next()]
+        self._log.warning("could not send", messages=len(failed), error=str(error))
+        self._refuse(failed)
 
     def _refuse(self, messages: Sequence[bytes]) -> None:
         if messages:
             self._refused += messages
             self._refusals.set()
-
-    def _tell_news(self) -> None:
-        self._news.set()

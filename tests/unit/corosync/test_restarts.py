@@ -1,0 +1,54 @@
+"""A service is tried again at the reference's pace, and only a series' first failure is logged."""
+
+from itertools import pairwise
+
+import structlog
+import trio
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from pmxcfs.corosync.handle import CorosyncError
+from pmxcfs.corosync.restarts import Restarts, Timing
+
+
+def make() -> Restarts:
+    return Restarts(structlog.get_logger("test"), Timing())
+
+
+async def test_the_first_attempt_comes_at_once(autojump_clock: MockClock) -> None:
+    began_s = trio.current_time()
+    await make().turn()
+    assert trio.current_time() == began_s
+
+
+async def test_a_failing_service_is_tried_every_six_seconds(autojump_clock: MockClock) -> None:
+    restarts = make()
+    attempts_s = []
+    for _ in range(3):
+        await restarts.turn()
+        attempts_s.append(trio.current_time())
+    gaps_s = [later - earlier for earlier, later in pairwise(attempts_s)]
+    assert gaps_s == [6.0, 6.0]
+
+
+async def test_a_service_that_had_been_up_is_tried_after_a_second(
+    autojump_clock: MockClock,
+) -> None:
+    restarts = make()
+    await restarts.turn()
+    await trio.sleep(3600)
+    ended_s = trio.current_time()
+    await restarts.turn()
+    assert trio.current_time() == ended_s + 1.0
+
+
+def test_only_the_first_failure_of_a_series_is_logged() -> None:
+    restarts = make()
+    with capture_logs() as lines:
+        for _ in range(3):
+            restarts.note_failure(CorosyncError(2, "cpg_initialize"))
+        restarts.note_success()
+        restarts.note_success()
+        restarts.note_failure(CorosyncError(2, "cpg_dispatch"))
+    assert [line["log_level"] for line in lines] == ["warning", "info", "warning"]
+    assert "cpg_initialize failed: 2" in lines[0]["error"]
