@@ -1,0 +1,180 @@
+"""What each row claims to be: an entry, with every value that does not fit named and replaced."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, ROOT_INODE, Entry, EntryType, Inode
+from pmxcfs.tools.contents import Row, Stored
+from pmxcfs.tools.problems import Kind, Problem, Severity, printable
+
+ROOT_NAME = b"__version__"
+NOWHERE = Inode(2**64 - 1)
+"""The parent of an entry whose row names none."""
+
+VERSION_MAX = 2**63 - 1
+"""SQLite's largest number; the version of a tree can't be larger."""
+
+_U64, _U32, _U8 = 2**64 - 1, 2**32 - 1, 2**8 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An entry as its row describes it, and what had to be replaced for that."""
+
+    entry: Entry
+    problems: tuple[Problem, ...] = ()
+    is_adrift: bool = False
+
+    @property
+    def place(self) -> tuple[Inode, bytes]:
+        """The directory and the name in it."""
+        return self.entry.parent, self.entry.name
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """All claims of a database.
+
+    Attributes:
+        root: the claim of the row with inode 0; None if there is none.
+        others: by ascending inode; one inode may be claimed more than once.
+        problems: of single rows, whatever they say about each other.
+    """
+
+    root: Claim | None
+    others: tuple[Claim, ...]
+
+    @property
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with single rows, in their order."""
+        for claim in ([self.root] if self.root else []) + list(self.others):
+            yield from claim.problems
+
+
+def claims_of(rows: Iterable[Row]) -> Claims:
+    """Return what the rows claim."""
+    rows = list(rows)
+    parents = {row.parent for row in rows}
+    claims = [_claim_of(row, is_parent=row.inode in parents) for row in rows]
+    roots = [claim for claim in claims if claim.entry.inode == ROOT_INODE]
+    root = max(roots, key=lambda claim: (not claim.is_adrift, claim.entry.version), default=None)
+    others = [claim for claim in claims if claim.entry.inode != ROOT_INODE]
+    version = root.entry.version if root and root.entry.version <= VERSION_MAX else None
+    checked = [_checked(claim, version) for claim in others]
+    return Claims(_checked_root(root) if root else None, tuple(checked))
+
+
+def called(entry: Entry) -> str:
+    """Return how a sentence names an entry."""
+    return f"inode {entry.inode} ('{printable(entry.name)}')"
+
+
+def _claim_of(row: Row, *, is_parent: bool) -> Claim:
+    problems: list[Problem] = []
+    inode = Inode(_number(row.inode, 0) & _U64)
+    name = row.name or b""
+    who = f"inode {inode} ('{printable(name)}')"
+    for column in ("parent", "version", "writer", "mtime", "type"):
+        value = getattr(row, column)
+        if not isinstance(value, int):
+            sentence = f"{who} has no number as its {column}, but {_shown(value)}"
+            problems.append(Problem(Kind.WRONG_TYPE, Severity.REFUSED, sentence, inode))
+        elif column in ("writer", "mtime", "type") and not 0 <= value <= _limit_of(column):
+            sentence = f"{who} has {value} as its {column}, of which {_limit_of(column):#x} is used"
+            problems.append(Problem(Kind.OUT_OF_RANGE, Severity.WARNING, sentence, inode))
+    type_number = _number(row.type, 0) & _U8
+    data = row.data or b""
+    if type_number in tuple(EntryType):
+        entry_type = EntryType(type_number)
+    else:
+        entry_type = EntryType.DIRECTORY if is_parent else EntryType.FILE
+        sentence = f"{who} is neither a file (8) nor a directory (4) but has the type {row.type!r}"
+        problems.append(Problem(Kind.UNKNOWN_TYPE, Severity.REFUSED, sentence, inode))
+    entry = Entry(
+        inode,
+        Inode(_number(row.parent, NOWHERE) & _U64),
+        _number(row.version, 0) & _U64,
+        _number(row.writer, 0) & _U32,
+        _number(row.mtime, 0) & _U32,
+        entry_type,
+        name,
+        len(data),
+        data,
+    )
+    return Claim(entry, tuple(problems), row.is_adrift)
+
+
+def _checked_root(claim: Claim) -> Claim:
+    entry, problems = claim.entry, list(claim.problems)
+    if entry.name != ROOT_NAME:
+        sentence = f"the version row (inode 0) is called '{printable(entry.name)}'"
+        problems.append(_refused(Kind.VERSION_ROW, sentence, entry))
+    if entry.data:
+        sentence = f"the version row (inode 0) has content, {entry.size} bytes"
+        problems.append(_refused(Kind.VERSION_ROW, sentence, entry))
+    if not 0 < entry.version <= VERSION_MAX:
+        sentence = f"the version of the tree is impossible: {entry.version}"
+        problems.append(_refused(Kind.VERSION_ROW, sentence, entry))
+    root = replace(entry, parent=ROOT_INODE, type=EntryType.DIRECTORY)
+    return replace(claim, entry=root, problems=tuple(problems))
+
+
+def _checked(claim: Claim, version: int | None) -> Claim:
+    """Add what can be said about an entry from itself and the version of the tree."""
+    entry, who, problems = claim.entry, called(claim.entry), list(claim.problems)
+    if claim.is_adrift:
+        sentence = f"{who} is in a page that nothing refers to"
+        problems.append(_refused(Kind.CUT_OFF, sentence, entry))
+    if fault := name_fault(entry.name):
+        is_tolerated = entry.name in (b".", b"..")
+        severity = Severity.WRONG if is_tolerated else Severity.REFUSED
+        problems.append(Problem(Kind.BAD_NAME, severity, f"{who} {fault}", entry.inode))
+    if entry.is_directory and entry.data:
+        sentence = f"{who} is a directory and has content, {entry.size} bytes"
+        problems.append(_refused(Kind.DIRECTORY_WITH_CONTENT, sentence, entry))
+    elif entry.size > FILE_SIZE_BYTES_MAX:
+        sentence = f"{who} has {entry.size} bytes, more than the {FILE_SIZE_BYTES_MAX} of a file"
+        problems.append(Problem(Kind.OVERSIZED, Severity.WRONG, sentence, entry.inode))
+    if version is not None and entry.inode > version:
+        sentence = f"{who} has a number above the version of the tree, {version}"
+        problems.append(_refused(Kind.INODE_ABOVE_VERSION, sentence, entry))
+    if version is not None and entry.version > version:
+        sentence = f"{who} has version {entry.version}, the tree only {version}"
+        problem = Problem(Kind.VERSION_ABOVE_VERSION, Severity.WRONG, sentence, entry.inode)
+        problems.append(problem)
+    return replace(claim, problems=tuple(problems))
+
+
+def name_fault(name: bytes) -> str | None:
+    """Return why no entry can be called so, as the end of a sentence; None if it can."""
+    if not name:
+        return "has no name"
+    if name in (b".", b".."):
+        return "has a name that means a directory itself or the one above"
+    if b"/" in name:
+        return "has a slash in its name"
+    if b"\0" in name:
+        return "has a NUL in its name"
+    return None
+
+
+def _number(stored: Stored, default: int) -> int:
+    """Return what was stored as a number, also if it was stored as something else."""
+    try:
+        return default if stored is None else int(stored)
+    except (ValueError, OverflowError):
+        return default
+
+
+def _limit_of(column: str) -> int:
+    return _U8 if column == "type" else _U32
+
+
+def _shown(stored: Stored) -> str:
+    if isinstance(stored, bytes):
+        return f"'{printable(stored[:40])}'"
+    return "nothing" if stored is None else f"'{printable(str(stored)[:40].encode())}'"
+
+
+def _refused(kind: Kind, sentence: str, entry: Entry) -> Problem:
+    return Problem(kind, Severity.REFUSED, sentence, entry.inode)
