@@ -130,7 +130,7 @@ async def _serve(
         trio.open_nursery() as services,
     ):
         await services.start(status.run)
-        services.start_soon(_stop_on_signal, mount)
+        await services.start(_stop_on_signal, mount)
         with (
             instance.restart_flag(options.restart_flag, gid),
             instance.pid_file(options.pid_file),
@@ -225,8 +225,11 @@ async def _verify_now_and_then(driver: Driver) -> None:
         driver.feed([VerifyDue()])
 
 
-async def _stop_on_signal(mount: session.Mount) -> None:
+async def _stop_on_signal(
+    mount: session.Mount, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     with trio.open_signal_receiver(signal.SIGHUP, signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for number in signals:
             log.info("told to stop", signal=signal.Signals(number).name)
             mount.stop()

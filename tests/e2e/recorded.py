@@ -46,7 +46,8 @@ class Row:
 def unpack(name: str, into: Path) -> Path:
     """Unpack the recorded database of that name; return its folder."""
     with tarfile.open(VECTORS / "db" / f"{name}.tar.xz") as archive:
-        archive.extractall(into, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(into)
     return into / name
 
 

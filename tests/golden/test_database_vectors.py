@@ -24,7 +24,8 @@ NAMES = sorted(path.name.removesuffix(".tar.xz") for path in RECORDED.glob("*.ta
 def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return the directory of one recorded database, unpacked."""
     with tarfile.open(RECORDED / f"{request.param}.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tmp_path)
     (directory,) = tmp_path.iterdir()
     return directory
 
@@ -82,7 +83,8 @@ def test_a_database_of_ours_is_declared_like_the_recorded_one(
 def test_a_new_database_has_the_one_recorded_row(tmp_path: Path) -> None:
     Database.open(tmp_path / "config.db", now_s=1795366422).close()
     with tarfile.open(RECORDED / "L1-empty.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tmp_path)
     assert rows_in(tmp_path / "config.db") == rows_of(tmp_path / "L1-empty")
 
 

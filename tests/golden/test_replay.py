@@ -191,7 +191,8 @@ def first_memdb(node: int, tmp_path: Path) -> Memdb:
     if node not in names:
         return Memdb(Tree.new(), now_s=0)
     with tarfile.open(VECTORS / f"db/{names[node]}.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tmp_path)
     database = Database.open(tmp_path / names[node] / "config.db", now_s=0)
     tree = database.load()
     database.close()

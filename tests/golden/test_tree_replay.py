@@ -144,7 +144,8 @@ def recorded_events(node: int) -> list[dict[str, Any]]:
 
 def recorded_tree(name: str, tmp_path: Path) -> Tree:
     with tarfile.open(VECTORS / f"db/{name}.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tmp_path)
     database = Database.open(tmp_path / name / "config.db", now_s=0)
     tree = database.load()
     database.close()
