@@ -50,7 +50,7 @@ class Recorder:
         return True
 
     def read_all(self) -> None:
-        while any([self.read(node_id) for node_id in list(self.present)]):
+        while any(self.read(node_id) for node_id in list(self.present)):
             pass
 
     def kill(self, member: Member) -> None:

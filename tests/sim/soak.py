@@ -1,0 +1,102 @@
+"""A long random run: ``python -m tests.sim.soak --seed 7 --steps 100000 --nodes 3``.
+
+The same seed gives the same run. On a violation it prints the seed and the transcript since the
+last moment at which all nodes were equal, shortened if it still fails, and exits with 1.
+"""
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.sim.quiet import be_quiet
+from tests.sim.transcript import Transcript, shortened
+from tests.sim.vocabulary import perform
+from tests.sim.weather import Weather
+from tests.sim.world import World
+
+STEPS_PER_WORLD = 1000
+"""After so many steps a new world begins, so that a failing transcript has a bearable length."""
+
+
+class SoakError(AssertionError):
+    """A run failed; the message ends with the transcript that replays it."""
+
+    def __init__(self, seed: str, transcript: Transcript, error: BaseException) -> None:
+        super().__init__(f"{error}\nseed {seed}, {len(transcript.lines)} steps:\n{transcript}")
+        self.transcript = transcript
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run was made of."""
+
+    steps: int = 0
+    granted: int = 0
+    overruled: int = 0
+
+
+def run(seed: str, steps: int, node_count: int) -> Tally:
+    """Let chance rule in one world, and let it settle with everything mended at the end.
+
+    Raises:
+        SoakError: something went wrong.
+    """
+    lines: list[str] = []
+    weather = Weather(random.Random(seed))
+    world = World(node_count)
+    try:
+        while len(lines) < steps:
+            lines.append(weather.next_line(world))
+            perform(world, lines[-1])
+        for line in _mending(world):
+            lines.append(line)
+            perform(world, line)
+    except Exception as error:
+        raise SoakError(seed, Transcript(node_count, tuple(lines)), error) from error
+    return Tally(len(lines), world.checkers.success_count, world.checkers.survival.overruled_count)
+
+
+def _mending(world: World) -> Iterable[str]:
+    yield "heal"
+    for node_id, node in world.nodes.items():
+        if node.is_failed:
+            yield f"kill {node_id}"
+        yield f"restart {node_id}"
+    yield "settle"
+
+
+def main(arguments: Iterable[str]) -> int:
+    """Run worlds until there were enough steps; return the exit code."""
+    parser = argparse.ArgumentParser(prog="tests.sim.soak", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--nodes", type=int, default=3)
+    options = parser.parse_args(list(arguments))
+    be_quiet()
+    total, start_s, world_number = Tally(), time.monotonic(), 0
+    while total.steps < options.steps:
+        steps = min(STEPS_PER_WORLD, options.steps - total.steps)
+        try:
+            tally = run(f"{options.seed}/{world_number}", steps, options.nodes)
+        except SoakError as error:
+            print(error)
+            print(f"shortened:\n{shortened(error.transcript)}")
+            return 1
+        total.steps += tally.steps
+        total.granted += tally.granted
+        total.overruled += tally.overruled
+        world_number += 1
+    speed = total.steps / (time.monotonic() - start_s)
+    print(
+        f"{total.steps} steps in {world_number} worlds of {options.nodes} nodes, "
+        f"{total.granted} requests granted, {total.overruled} promises overruled by a longer "
+        f"history: no violation, {speed:.0f} steps/s"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
