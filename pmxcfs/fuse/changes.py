@@ -5,7 +5,7 @@ moment of sending. Whatever would bring out a weakness of a member's tree is ref
 here, because all members apply the same messages in the same way.
 """
 
-from errno import EACCES, EFBIG, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY
+from errno import EACCES, EFBIG, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, ESTALE
 
 from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError
@@ -115,7 +115,7 @@ class Changes:
         try:
             directory = self._tree.path_of(parent)
         except KeyError:
-            raise OperationError(ENOENT) from None
+            raise OperationError(ESTALE) from None  # the kernel looks the path up again
         return directory + b"/" + name if directory else name
 
     def _new_path(self, parent: Inode, name: bytes) -> bytes:

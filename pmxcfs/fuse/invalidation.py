@@ -1,7 +1,14 @@
-"""Makes the kernel forget what it remembers of changed entries.
+"""Makes the kernel forget the attributes that it remembers of changed entries.
 
-Telling the kernel can block on a request that we ourselves have yet to answer. So it is done in a
-thread of its own; whoever brings the changes only notes them down.
+Only attributes: the kernel forgets them at once. Making it forget a name waits for the lock of the
+directory, which a request holds until we answer it; a daemon that is killed at that moment cannot
+die, since the waiting thread keeps the connection open and the connection keeps the lock. (Seen at
+two of three kills under load.) The same goes for pages that are being read.
+
+Attributes are enough. Without them the kernel asks for the inode before it uses it, and we answer
+ESTALE for one that is gone; the kernel then looks the name up again, and the caller never sees it.
+What remains is that a file moved by another node is found under its old name too until the kernel
+has forgotten the name by itself, see ``attributes.CACHE_S``.
 """
 
 import threading
@@ -18,33 +25,27 @@ from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, Inode
 
 log = structlog.get_logger("main")
 
-NAMES_WAITING_MAX = 4096
-"""With more names than this to forget, everything the kernel knows is forgotten instead."""
-
-Name = tuple[int, bytes]
-"""The kernel's number of a directory, and a name in it."""
-
 
 class Notifier(Protocol):
-    """The calls into the kernel. Both may block, and raise OSError."""
+    """The call into the kernel."""
 
-    def forget_inode(self, inode: int) -> None:
-        """Forget the attributes and the content of an inode."""
+    def forget_attributes(self, inode: int) -> None:
+        """Forget what is remembered of an inode; does not wait for any request of ours.
 
-    def forget_name(self, directory: int, name: bytes) -> None:
-        """Forget what a name stands for."""
+        Raises:
+            OSError: the kernel refused; ENOENT if it does not know the inode.
+        """
 
 
 class Invalidator:
-    """A thread that tells the kernel what to forget; each thing once, however often it is asked.
+    """A thread that tells the kernel what to forget; each inode once, however often it is asked.
 
-    Inodes go first: a name can only be forgotten when no request is under way in its directory.
+    What waits is bounded by what the kernel knows.
     """
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
-        self._inodes: set[int] = set()
-        self._names: set[Name] = set()
+        self._waiting: set[int] = set()
         self._is_stopping = False
         self._work = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="invalidation", daemon=True)
@@ -53,57 +54,42 @@ class Invalidator:
         """Begin to tell the kernel."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Drop what is left to do, and end as soon as the kernel returns; does not wait."""
+    def stop(self, within_s: float) -> bool:
+        """Drop what is left to do and wait for the thread; false means that it did not end."""
         with self._work:
             self._is_stopping = True
             self._work.notify()
-
-    def join(self, within_s: float) -> bool:
-        """Wait for the thread to end; false means that it is still inside a call."""
         self._thread.join(within_s)
         return not self._thread.is_alive()
 
-    def add(self, inodes: Iterable[int], names: Iterable[Name]) -> int:
-        """Note what is to be forgotten; return how many names are waiting. Never blocks."""
+    def add(self, inodes: Iterable[int]) -> None:
+        """Note what is to be forgotten. Never blocks."""
         with self._work:
-            self._inodes.update(inodes)
-            self._names.update(names)
-            if self._inodes or self._names:
+            self._waiting.update(inodes)
+            if self._waiting:
                 self._work.notify()
-            return len(self._names)
-
-    def replace(self, inodes: Iterable[int], names: Iterable[Name]) -> None:
-        """Forget these instead of all that is waiting."""
-        with self._work:
-            self._inodes = set(inodes)
-            self._names = set(names)
-            self._work.notify()
 
     def _run(self) -> None:
         while True:
             with self._work:
-                self._work.wait_for(lambda: self._is_stopping or self._inodes or self._names)
-                inodes, names = self._inodes, self._names
-                self._inodes, self._names = set(), set()
+                self._work.wait_for(lambda: self._is_stopping or self._waiting)
+                inodes, self._waiting = self._waiting, set()
             for inode in inodes:
-                self._tell(self._notifier.forget_inode, inode)
-            for directory, name in names:
-                self._tell(self._notifier.forget_name, directory, name)
+                if self._is_stopping:
+                    return
+                self._tell(inode)
             if self._is_stopping:
                 return
 
-    def _tell(self, call: Callable[..., None], *what: object) -> None:
-        if self._is_stopping:
-            return
+    def _tell(self, inode: int) -> None:
         try:
-            call(*what)
+            self._notifier.forget_attributes(inode)
         except FileNotFoundError:
             pass  # the kernel had forgotten by itself
         except OSError as error:
             if not self._is_stopping:
                 log.warning(
-                    "the kernel did not forget an entry; it may show old attributes for a second",
+                    "the kernel did not forget an inode and may show old attributes for a second",
                     error=str(error),
                 )
 
@@ -135,36 +121,19 @@ class MountCache:
     def forget(self, changes: Sequence[Change]) -> None:
         """Bring open files up to date, and have the kernel forget these entries."""
         self._open_files.follow(changes)
-        inodes: list[int] = []
-        names: list[Name] = []
-        for change in changes:
-            before = change.before
-            number = kernel_inode(change.inode)
-            if before is None or change.inode == ROOT_INODE or number not in self._lookups:
-                continue
-            inodes.append(number)
-            if _has_left(before, change.after):
-                names.append((kernel_inode(before.parent), before.name))
-        if inodes and self._invalidator is not None:
-            waiting = self._invalidator.add(inodes, names)
-            if waiting > NAMES_WAITING_MAX:
-                self._invalidator.replace(*self._everything_known())
+        changed = [
+            number
+            for change in changes
+            if change.before is not None
+            and change.inode != ROOT_INODE
+            and (number := kernel_inode(change.inode)) in self._lookups
+        ]
+        if changed and self._invalidator is not None:
+            self._invalidator.add(changed)
 
     def forget_all(self) -> None:
         """Have the kernel forget everything: modes have changed, or the tree is another."""
         self._attributes.drop_all()
         self._open_files.follow_tree(self._find)
         if self._invalidator is not None:
-            self._invalidator.replace(*self._everything_known())
-
-    def _everything_known(self) -> tuple[list[int], list[Name]]:
-        known = list(self._lookups)
-        return (
-            [inode for inode, _ in known],
-            [(where.parent, where.name) for _, where in known],
-        )
-
-
-def _has_left(before: Entry, after: Entry | None) -> bool:
-    """Whether an entry is no longer where it was."""
-    return after is None or (after.parent, after.name) != (before.parent, before.name)
+            self._invalidator.add(self._lookups)

@@ -52,10 +52,6 @@ class Listings:
         """Let go of a handle."""
         del self._open[handle]
 
-    def directory(self, handle: int) -> int:
-        """Return the kernel's inode number of an open directory."""
-        return self._open[handle].number
-
     def read(self, handle: int, position: int, tree: Tree) -> Iterator[Item]:
         """Yield what is in a directory, from ``position`` on; 0 begins a new listing.
 

@@ -10,7 +10,6 @@ import structlog
 log = structlog.get_logger("main")
 
 _DEAD = (ENOTCONN, ECONNABORTED)
-_MNT_FORCE = 1
 _MNT_DETACH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -47,16 +46,13 @@ def prepare(directory: Path) -> Path:
     return mountpoint
 
 
-def detach(mountpoint: Path, *, abort: bool = False) -> None:
+def detach(mountpoint: Path) -> None:
     """Take a mount out of the directory tree at once; those who use it keep what they have.
-
-    With ``abort`` every request under way fails, which also frees whoever waits for one.
 
     Raises:
         MountError: the kernel refused.
     """
-    flags = _MNT_DETACH | _MNT_FORCE if abort else _MNT_DETACH
-    if _libc.umount2(os.fsencode(mountpoint), flags):
+    if _libc.umount2(os.fsencode(mountpoint), _MNT_DETACH):
         reason = os.strerror(ctypes.get_errno())
         raise MountError(f"cannot unmount {mountpoint}: {reason}")
 
@@ -74,7 +70,7 @@ def mount_id(mountpoint: Path) -> int | None:
 
 def _is_dead(mountpoint: Path) -> bool:
     try:
-        mountpoint.stat()
+        os.statvfs(mountpoint)  # the attributes may still be in the memory of the kernel
     except OSError as error:
         return error.errno in _DEAD
     return False

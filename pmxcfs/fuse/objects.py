@@ -1,7 +1,7 @@
 """What the kernel's inode numbers stand for, and what the kernel has been told of them."""
 
 from collections.abc import Iterable
-from errno import ENOENT
+from errno import ENOENT, ESTALE
 
 import pyfuse3
 
@@ -25,8 +25,8 @@ from pmxcfs.memdb.tree import Tree
 class Objects:
     """Entries of the tree, open files that were removed from it, and virtual objects.
 
-    Numbers are the kernel's. Methods raise OperationError, ENOENT, for a number that stands for
-    nothing any more.
+    Numbers are the kernel's. Methods raise OperationError, ESTALE, for a number that does not stand
+    for what the kernel takes it for: it then looks the name up again and repeats the call.
     """
 
     def __init__(
@@ -55,22 +55,22 @@ class Objects:
     def child(self, parent: int, name: bytes) -> pyfuse3.EntryAttributes:
         """Return what is at a place, for an answer that makes the kernel know it."""
         if self.is_virtual_name(parent, name):
-            return self.hand_out(self._virtual.current(name), parent)
+            return self.hand_out(self._virtual.current(name))
         entry = self.tree.child(tree_inode(parent), name)
         if entry is None:
-            raise OperationError(ENOENT)
-        return self.hand_out(entry, parent)
+            raise OperationError(ENOENT if self._live(parent) is not None else ESTALE)
+        return self.hand_out(entry)
 
-    def hand_out(self, item: Entry | VirtualInode, parent: int) -> pyfuse3.EntryAttributes:
+    def hand_out(self, item: Entry | VirtualInode) -> pyfuse3.EntryAttributes:
         """Return attributes for an answer that makes the kernel know an inode.
 
         A virtual object keeps its text under this number until the kernel gives it back.
         """
         if isinstance(item, VirtualInode):
-            self._lookups.add(item.number, parent, item.object.name)
+            self._lookups.add(item.number)
             self._virtual.keep(item)
         else:
-            self._lookups.add(kernel_inode(item.inode), parent, item.name)
+            self._lookups.add(kernel_inode(item.inode), item.type)
         return self._attributes.of(item)
 
     def take_back(self, forgotten: Iterable[tuple[int, int]]) -> None:
@@ -87,22 +87,21 @@ class Objects:
         """Return a virtual object as the kernel got it."""
         virtual = self._virtual.get(number)
         if virtual is None:
-            raise OperationError(ENOENT)
+            raise OperationError(ESTALE)
         return virtual
 
     def entry(self, number: int) -> Entry:
         """Return an entry of the tree, or of an open file that was removed from it."""
-        inode = tree_inode(number)
-        entry = self.tree.get(inode) or self._open_files.get(inode)
+        entry = self._live(number) or self._open_files.get(tree_inode(number))
         if entry is None:
-            raise OperationError(ENOENT)
+            raise OperationError(ESTALE)
         return entry
 
     def attributes(self, number: int) -> pyfuse3.EntryAttributes:
         """Return the attributes of anything the kernel knows."""
         if is_virtual(number):
             return self._attributes.of(self.virtual(number))
-        entry = self.tree.get(tree_inode(number))
+        entry = self._live(number)
         if entry is not None:
             return self._attributes.of(entry)
         return self._attributes.of_orphan(self.entry(number))
@@ -111,8 +110,15 @@ class Objects:
         """Return the path of anything the kernel knows; of a removed file, its last name."""
         if is_virtual(number):
             return self.virtual(number).object.name
-        entry = self.entry(number)
-        try:
-            return self.tree.path_of(entry.inode)
-        except KeyError:
-            return entry.name
+        entry = self._live(number)
+        return self.entry(number).name if entry is None else self.tree.path_of(entry.inode)
+
+    def _live(self, number: int) -> Entry | None:
+        """Return an entry of the tree, unless the kernel takes it for another.
+
+        A number can come to mean another entry when the tree of another node is taken over.
+        """
+        entry = self.tree.get(tree_inode(number))
+        if entry is None or self._lookups.is_known_as_other(number, entry.type):
+            return None
+        return entry

@@ -6,7 +6,7 @@ open here; its content then lives in this process alone and goes with the last h
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from errno import EFBIG, ENOENT
+from errno import EFBIG, ESTALE
 
 from pmxcfs.errors import OperationError
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Change, Entry, Inode
@@ -59,13 +59,15 @@ class OpenFiles:
     def follow_tree(self, find: Callable[[Inode], Entry | None]) -> None:
         """Keep up with a tree that was replaced as a whole."""
         for inode, file in self._files.items():
-            file.entry = find(inode) or file.entry
+            entry = find(inode)
+            if entry is not None and entry.type is file.entry.type:
+                file.entry = entry
 
     def write_orphan(self, inode: Inode, offset: int, data: bytes) -> int:
         """Put data into an open file that has no entry any more; return its length.
 
         Raises:
-            OperationError: EFBIG beyond the size limit, ENOENT if nobody has the file open.
+            OperationError: EFBIG beyond the size limit, ESTALE if nobody has the file open.
         """
         end = offset + len(data)
         if end > FILE_SIZE_BYTES_MAX:
@@ -78,7 +80,7 @@ class OpenFiles:
         """Cut or extend an open file that has no entry any more.
 
         Raises:
-            OperationError: EFBIG beyond the size limit, ENOENT if nobody has the file open.
+            OperationError: EFBIG beyond the size limit, ESTALE if nobody has the file open.
         """
         if size > FILE_SIZE_BYTES_MAX:
             raise OperationError(EFBIG)
@@ -88,14 +90,14 @@ class OpenFiles:
         """Set the modification time of an open file that has no entry any more.
 
         Raises:
-            OperationError: ENOENT if nobody has the file open.
+            OperationError: ESTALE if nobody has the file open.
         """
         self._files[inode].entry = replace(self._orphan(inode), mtime=mtime)
 
     def _orphan(self, inode: Inode) -> Entry:
         entry = self.get(inode)
         if entry is None:
-            raise OperationError(ENOENT)
+            raise OperationError(ESTALE)
         return entry
 
     def _keep(self, inode: Inode, data: bytes) -> None:

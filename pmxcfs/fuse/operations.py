@@ -2,8 +2,8 @@
 
 Every request names its object by inode; a file's handle is its inode too. Requests that are
 missing here are answered ENOSYS by the base class, and the kernel draws the right conclusion and
-does not ask again: fsync, flush and access succeed, links and devices cannot be made, extended
-attributes are not supported.
+does not ask again: flush and access succeed, links and devices cannot be made, extended attributes
+are not supported.
 """
 
 import stat
@@ -48,6 +48,7 @@ class PmxcfsOperations(pyfuse3.Operations):
 
     def __init__(self, driver: Driver, virtual: Sequence[VirtualObject], *, gid: int) -> None:
         super().__init__()
+        self._driver = driver
         self._gid = gid
         self._open_files = OpenFiles()
         self._changes = Changes(driver, self._open_files)
@@ -132,13 +133,12 @@ class PmxcfsOperations(pyfuse3.Operations):
     @answers_errors
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """List names with their attributes, as many as fit."""
-        directory = self._listings.directory(fh)
         for item in self._listings.read(fh, start_id, self._objects.tree):
             attributes = self._attributes.of(item.object)
             if not pyfuse3.readdir_reply(token, item.name, attributes, item.position):
                 break
             if not item.is_dot:
-                self._objects.hand_out(item.object, directory)
+                self._objects.hand_out(item.object)
 
     @answers_errors
     async def releasedir(self, fh: int) -> None:
@@ -152,7 +152,7 @@ class PmxcfsOperations(pyfuse3.Operations):
         """Make a directory; the mode follows from its path."""
         self._refuse_virtual(parent_inode, name)
         entry = await self._changes.mkdir(tree_inode(parent_inode), name)
-        return self._objects.hand_out(entry, parent_inode)
+        return self._objects.hand_out(entry)
 
     @answers_errors
     async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
@@ -196,7 +196,7 @@ class PmxcfsOperations(pyfuse3.Operations):
             raise OperationError(ENOSYS)
         self._refuse_virtual(parent_inode, name)
         entry = await self._changes.create(tree_inode(parent_inode), name)
-        return self._objects.hand_out(entry, parent_inode)
+        return self._objects.hand_out(entry)
 
     @answers_errors
     async def create(
@@ -206,7 +206,7 @@ class PmxcfsOperations(pyfuse3.Operations):
         self._refuse_virtual(parent_inode, name)
         entry = await self._changes.create(tree_inode(parent_inode), name)
         self._open_files.open(entry)
-        attributes = self._objects.hand_out(entry, parent_inode)
+        attributes = self._objects.hand_out(entry)
         return _handle(kernel_inode(entry.inode)), attributes
 
     @answers_errors
@@ -240,6 +240,16 @@ class PmxcfsOperations(pyfuse3.Operations):
         if off or not isinstance(file, VirtualFile) or file.write is None:
             raise OperationError(EIO)
         return file.write(buf)
+
+    @answers_errors
+    async def fsync(self, fh: int, datasync: bool) -> None:
+        """Return once what was written survives a loss of power on this node."""
+        await self._driver.sync()
+
+    @answers_errors
+    async def fsyncdir(self, fh: int, datasync: bool) -> None:
+        """Return once what was made, moved and removed survives a loss of power on this node."""
+        await self._driver.sync()
 
     async def _truncate(self, number: int, size: int) -> None:
         if not is_virtual(number):

@@ -76,7 +76,6 @@ async def mounted(operations: PmxcfsOperations, mountpoint: Path) -> AsyncIterat
     """
     mountpoint = await _prepare(mountpoint)
     _initialise(operations, mountpoint)
-    mount_id = mountpoints.mount_id(mountpoint)
     invalidator = Invalidator(_Kernel())
     try:
         invalidator.start()
@@ -84,18 +83,14 @@ async def mounted(operations: PmxcfsOperations, mountpoint: Path) -> AsyncIterat
         yield Mount()
     finally:
         log.info("teardown filesystem")
-        invalidator.stop()
-        await _unmount(mountpoint, mount_id, invalidator)
+        await _unmount(mountpoint, invalidator)
 
 
 class _Kernel:
-    """The binding's calls into the kernel, which may block."""
+    """The binding's call into the kernel."""
 
-    def forget_inode(self, inode: int) -> None:
-        pyfuse3.invalidate_inode(inode)
-
-    def forget_name(self, directory: int, name: bytes) -> None:
-        pyfuse3.invalidate_entry(directory, name)
+    def forget_attributes(self, inode: int) -> None:
+        pyfuse3.invalidate_inode(inode, attr_only=True)
 
 
 async def _prepare(mountpoint: Path) -> Path:
@@ -113,25 +108,19 @@ def _initialise(operations: PmxcfsOperations, mountpoint: Path) -> None:
         raise MountError(f"cannot mount on {mountpoint}: {error}") from error
 
 
-async def _unmount(mountpoint: Path, mount_id: int | None, invalidator: Invalidator) -> None:
+async def _unmount(mountpoint: Path, invalidator: Invalidator) -> None:
     """Unmount within a bound, whatever happens to us meanwhile."""
     with trio.CancelScope(shield=True, deadline=trio.current_time() + UNMOUNT_S_MAX):
-        await trio.to_thread.run_sync(
-            _close, mountpoint, mount_id, invalidator, abandon_on_cancel=True
-        )
+        await trio.to_thread.run_sync(_close, mountpoint, invalidator, abandon_on_cancel=True)
         return
     log.error("unmounting takes too long, the mount is left behind", mountpoint=str(mountpoint))
 
 
-def _close(mountpoint: Path, mount_id: int | None, invalidator: Invalidator) -> None:
+def _close(mountpoint: Path, invalidator: Invalidator) -> None:
     """Close the connection to the kernel, which unmounts unless somebody else already did.
 
-    The invalidator must not use the connection then. If it hangs in a request that nobody answers
-    any more, all requests are made to fail first.
+    The invalidator must not use the connection then.
     """
-    if not invalidator.join(INVALIDATION_S_MAX):
-        if mount_id is not None and mountpoints.mount_id(mountpoint) == mount_id:
-            mountpoints.detach(mountpoint, abort=True)
-        if not invalidator.join(INVALIDATION_S_MAX):
-            raise MountError(f"the kernel holds on to {mountpoint}, which is left as it is")
+    if not invalidator.stop(INVALIDATION_S_MAX):
+        raise MountError(f"the kernel holds on to {mountpoint}, which is left as it is")
     pyfuse3.close(unmount=True)

@@ -15,7 +15,7 @@ NODE_NAME = "testnode"
 WITHIN_S = 15
 
 _REPOSITORY = Path(__file__).parents[2]
-_COMPLAINTS = (" warning:", " error:", " critical:")
+_COMPLAINTS = ("] warning:", "] error:", "] crit:")
 
 
 class Daemon:

@@ -9,7 +9,7 @@ import pytest
 
 from pmxcfs.driver import Driver
 from pmxcfs.fuse.inodes import KERNEL_ROOT
-from pmxcfs.fuse.invalidation import Invalidator, Name
+from pmxcfs.fuse.invalidation import Invalidator
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.fuse.virtual_files import VirtualObject, debug_switch, node_links, read_only
 from pmxcfs.identity import Member, NodeId, Pid
@@ -49,16 +49,9 @@ class RecordingInvalidator(Invalidator):
 
     def __init__(self) -> None:
         self.inodes: list[int] = []
-        self.names: list[Name] = []
 
-    def add(self, inodes: Iterable[int], names: Iterable[Name]) -> int:
+    def add(self, inodes: Iterable[int]) -> None:
         self.inodes += inodes
-        self.names += names
-        return len(self.names)
-
-    def replace(self, inodes: Iterable[int], names: Iterable[Name]) -> None:
-        self.inodes = list(inodes)
-        self.names = list(names)
 
 
 class Scene:

@@ -12,6 +12,7 @@ from errno import (
     ENOTDIR,
     ENOTEMPTY,
     EPERM,
+    ESTALE,
 )
 from os import O_TRUNC, O_WRONLY
 from stat import S_IFIFO, S_IFREG
@@ -200,12 +201,18 @@ async def test_a_duplicate_vm_id_is_refused() -> None:
         await scene.fs.create(await scene.find("nodes/b/qemu-server"), b"100.conf", 0, 0, CONTEXT)
 
 
-async def test_a_directory_that_has_gone_takes_no_new_names() -> None:
+async def test_a_directory_that_has_gone_is_stale_so_that_the_kernel_looks_it_up_again() -> None:
     scene = Scene()
     directory = (await scene.fs.mkdir(KERNEL_ROOT, b"d", 0, CONTEXT)).st_ino
     await scene.fs.rmdir(KERNEL_ROOT, b"d", CONTEXT)
-    with refused(ENOENT):
+    with refused(ESTALE):
         await scene.fs.create(directory, b"f", 0, 0, CONTEXT)
+    with refused(ESTALE):
+        await scene.fs.lookup(directory, b"f", CONTEXT)
+    with refused(ESTALE):
+        await scene.fs.getattr(directory, CONTEXT)
+    with refused(ENOENT):
+        await scene.fs.lookup(KERNEL_ROOT, b"d", CONTEXT)
 
 
 async def test_names_that_older_kernels_cannot_list_are_refused() -> None:

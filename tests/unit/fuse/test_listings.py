@@ -90,7 +90,6 @@ def test_the_root_shows_virtual_objects_first_and_once(place: Place) -> None:
 
 def test_handles_are_separate_and_end_when_closed(place: Place) -> None:
     first, second = place.open(b"d"), place.open(b"")
-    assert place.listings.directory(second) == KERNEL_ROOT
     place.listings.close(first)
     assert b"d" in place.names(second)
     with pytest.raises(KeyError):
