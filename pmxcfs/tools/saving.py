@@ -22,7 +22,8 @@ def save(misfits: Sequence[Misfit], pages: Iterable[tuple[int, bytes]], side: Pa
     """Write everything into a new directory.
 
     Each misfit is named after its inode, so that nothing can get lost among equal or impossible
-    names; what is below keeps its name where it can. ``report.json`` has a line for every entry, with its fields, the reason, and its file.
+    names; what is below keeps its name where it can. ``report.json`` has a line for every entry,
+    with its fields, the reason, and its file.
 
     Raises:
         StorageError: the directory is there already, or the disk failed.
