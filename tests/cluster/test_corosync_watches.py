@@ -58,11 +58,11 @@ def test_a_published_configuration_reaches_the_map(corosyncs: Corosyncs, watchin
         assert corosyncs.publish(node_id, text, notify=False) == "WRITTEN"
     assert corosyncs.publish(1, text, notify=True) == "RELOADED"
     await_cluster(watching, version=2, third_name="renamed")
-    restored = corosyncs.corosync_conf(config_version=3)
-    assert [corosyncs.publish(node_id, restored, notify=node_id == 3) for node_id in (1, 2, 3)] == [
-        *("WRITTEN", "WRITTEN", "RELOADED")
-    ]
-    await_cluster(watching, version=3, third_name="node3")
+    same_version = corosyncs.corosync_conf(config_version=2)
+    for node_id in (1, 2):
+        assert corosyncs.publish(node_id, same_version, notify=False) == "WRITTEN"
+    assert corosyncs.publish(3, same_version, notify=True) == "RELOADED"
+    await_cluster(watching, version=2, third_name="node3")
 
 
 def await_cluster(watching: Process, version: int, third_name: str) -> None:
@@ -83,7 +83,7 @@ def test_a_restart_of_corosync_with_the_same_map_is_no_news(
     corosyncs.start(1)
     assert quorate(watching)
     text = corosyncs.corosync_conf(config_version=4)
-    assert [corosyncs.publish(node_id, text, notify=node_id == 3) for node_id in (1, 2, 3)] == [
-        *("WRITTEN", "WRITTEN", "RELOADED")
-    ]
+    for node_id in (2, 3):
+        corosyncs.publish(node_id, text, notify=False)
+    corosyncs.publish(1, text, notify=True)
     assert watching.await_line("cluster")["version"] == 4

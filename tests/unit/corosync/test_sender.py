@@ -145,6 +145,8 @@ async def test_a_corosync_that_stays_busy_gets_nothing_after_a_while(
     await trio.sleep(STALL_S - 0.5)
     assert rig.failed == []
     await trio.sleep(1)
+    attempts = 10_000 - len(rig.cpg.refusals)
+    assert 100 <= attempts <= 110  # every 100 ms, and a little faster at first
     assert rig.failed == [b"one", b"two"]
     rig.cpg.refusals = []
     rig.put(b"three")
