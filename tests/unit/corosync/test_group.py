@@ -256,6 +256,7 @@ async def test_only_own_deliveries_make_room_for_own_messages(rig: Rig) -> None:
     await rig.join()
     for _ in range(MESSAGES_UNDER_WAY_MAX + 2):
         rig.group.multicast(b"ours")
+    await wait_all_tasks_blocked()
     rig.handle.tell(Delivered(OTHER, b"theirs"))
     await rig.heard(3)
     await wait_all_tasks_blocked()
