@@ -17,7 +17,8 @@ from pmxcfs.identity import Member
 class Core:
     """Our place in the group. The parts read and change it, the machine takes its effects.
 
-    ``members`` is empty as long as no configuration change has named any.
+    ``members`` is empty as long as no configuration change has named any. ``leader`` is whose state
+    the last comparison found to be the one to have. ``steps`` counts the events that moved us.
     """
 
     def __init__(self, application: Application, protocol_version: int, domain: str) -> None:
@@ -28,6 +29,8 @@ class Core:
         self.me: Member | None = None
         self.is_member = False
         self.members = Membership(())
+        self.leader: Member | None = None
+        self.steps = 0
         self.outgoing = Outgoing(protocol_version)
         self.waiters = Waiters()
         self.effects: list[Effect] = []

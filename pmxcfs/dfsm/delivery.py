@@ -13,6 +13,11 @@ from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.queue import CountQueue, HeldMessage
 from pmxcfs.errors import ProtocolError
 
+HELD_BYTES_MAX = 64 * 1024 * 1024
+"""With more than this held back we had better leave and come back by a full synchronisation."""
+
+_OVERHEAD_BYTES = 256
+
 
 class Deliveries:
     """The messages on their way to the application.
@@ -26,6 +31,12 @@ class Deliveries:
         self._core = core
         self._held = CountQueue()
         self._following: deque[HeldMessage] = deque()
+        self._size_bytes = 0
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether any message waits to be applied."""
+        return bool(self._held) or bool(self._following)
 
     def apply(self, message: HeldMessage, now_s: int) -> None:
         """Hand a message to the application and answer the local caller who sent it.
@@ -49,19 +60,21 @@ class Deliveries:
         """Keep a message until its sender and we agree.
 
         Raises:
-            ProtocolError: the sender is no member.
+            ProtocolError: the sender is no member, or too much is held already.
         """
         if message.sender not in self._core.members:
             raise ProtocolError(f"message from {message.sender}, who is no member")
+        self._make_room(message)
         self._held.insert(message)
 
     def hold_or_follow(self, message: HeldMessage, now_s: int) -> None:
         """Keep a message while we are being updated.
 
         Raises:
-            ProtocolError: the sender is no member.
+            ProtocolError: the sender is no member, or too much is held already.
         """
         if self._core.members.is_synced(message.sender):
+            self._make_room(message)
             self._following.append(message)
         else:
             self.hold(message, now_s)
@@ -84,6 +97,7 @@ class Deliveries:
             else:
                 self._following.append(message)
         self._held.put_back(kept)
+        self._size_bytes = sum(map(_size_bytes, (*kept, *self._following)))
 
     def deliver_following(self, now_s: int) -> None:
         """Apply what was to follow the updates.
@@ -92,15 +106,19 @@ class Deliveries:
             ProtocolError: the application refuses a message.
         """
         while self._following:
-            self.apply(self._following.popleft(), now_s)
+            message = self._following.popleft()
+            self._size_bytes -= _size_bytes(message)
+            self.apply(message, now_s)
 
     def drop_following(self) -> None:
         """Forget what was to follow updates that will not come."""
+        self._size_bytes -= sum(map(_size_bytes, self._following))
         self._following.clear()
 
     def send_own_again(self) -> None:
         """Send once more what we hold of our own, for newcomers to see it; hold nothing then."""
         for message in self._held.take_all():
+            self._size_bytes -= _size_bytes(message)
             if message.sender == self._core.me:
                 self._core.outgoing.repeat(message.count)
                 self._core.effects.append(Multicast(message.data))
@@ -109,7 +127,18 @@ class Deliveries:
         """Hold nothing any more."""
         self._held.take_all()
         self._following.clear()
+        self._size_bytes = 0
+
+    def _make_room(self, message: HeldMessage) -> None:
+        self._size_bytes += _size_bytes(message)
+        if self._size_bytes > HELD_BYTES_MAX:
+            raise ProtocolError(f"a synchronisation holds back {self._size_bytes} bytes")
 
     def _answer(self, message: HeldMessage, result: int) -> None:
         if message.sender == self._core.me:
             self._core.effects += self._core.waiters.settle(message.count, result)
+
+
+def _size_bytes(message: HeldMessage) -> int:
+    """Return about how much memory a held message takes."""
+    return len(message.data) + _OVERHEAD_BYTES

@@ -15,13 +15,14 @@ from pmxcfs.dfsm.application import Application
 from pmxcfs.dfsm.core import Core
 from pmxcfs.dfsm.delivery import Deliveries
 from pmxcfs.dfsm.effects import Effect, LeaveGroup, Ticket
-from pmxcfs.dfsm.events import ConfigurationChange
+from pmxcfs.dfsm.events import ConfigurationChange, Delivered, GroupEvent
 from pmxcfs.dfsm.membership import Membership
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.queue import HeldMessage
 from pmxcfs.dfsm.synchronisation import Synchronisation
 from pmxcfs.dfsm.transitions import Step, step_for
 from pmxcfs.dfsm.verify import Verification
+from pmxcfs.dfsm.waiting import Wait, wait_of
 from pmxcfs.dfsm.wire import Epoch, MessageType, StateHeader
 from pmxcfs.errors import OperationError, ProtocolError, StorageError
 from pmxcfs.identity import Member, NodeId
@@ -95,9 +96,25 @@ class Machine:
         is_waiting = self.mode is Mode.START_SYNC
         return self._core.members.awaiting if is_waiting else frozenset()
 
+    @property
+    def waits_for(self) -> Wait | None:
+        """What keeps normal work, or a local caller, waiting; None if nothing does."""
+        return wait_of(self._core)
+
+    def may_apply(self, event: GroupEvent) -> bool:
+        """Whether this event could make the application apply a message."""
+        match event:
+            case Delivered(_, data) if wire.is_normal(data):
+                return self.mode is Mode.SYNCED
+            case Delivered() | ConfigurationChange():
+                return self._deliveries.holds_any and not self.mode.is_error
+            case _:
+                return False
+
     def connect(self, me: Member) -> list[Effect]:
         """Begin anew, about to join the group as ``me``. VERSION_ERROR and ERROR stay."""
         self._reset(me)
+        self._core.steps += 1
         if self.mode.is_final:
             self._core.effects.append(LeaveGroup(for_good=True))
         else:
@@ -156,9 +173,9 @@ class Machine:
         self._core.abandon(Mode.ERROR, "our database failed")
         return self._taken()
 
-    def leave(self) -> list[Effect]:
+    def leave(self, reason: str = "asked to leave") -> list[Effect]:
         """Leave the group; coming back needs a full synchronisation."""
-        self._core.abandon(Mode.LEAVE, "asked to leave")
+        self._core.abandon(Mode.LEAVE, reason)
         return self._taken()
 
     def _reconfigure(self, change: ConfigurationChange, now_s: int) -> None:
@@ -169,6 +186,7 @@ class Machine:
         if core.me is None:
             return
         core.outgoing.open_epoch(core.me, now_s)
+        core.steps += 1
         if core.mode.is_error:
             return
         core.application.drop_sync()
@@ -206,6 +224,7 @@ class Machine:
         header, payload = wire.decode_state(data)
         if header.type == MessageType.SYNC_START or header.epoch == self.epoch:
             step = step_for(self.mode, header.type)
+            self._core.steps += 1
             self._state_steps[step](sender, header, payload, now_s)
         else:
             self._core.log.debug("dropped a message of another epoch", type=header.type)

@@ -14,10 +14,15 @@ class _Knowledge:
 
 
 class Membership:
-    """The member table of one configuration, ordered by node id and process id."""
+    """The member table of one configuration, ordered by node id and process id.
+
+    Attributes:
+        has_begun: whether somebody has started the synchronisation, so that states are due.
+    """
 
     def __init__(self, members: Iterable[Member]) -> None:
         self._table = {member: _Knowledge() for member in sorted(members)}
+        self.has_begun = False
 
     def __contains__(self, member: Member) -> bool:
         return member in self._table
@@ -59,7 +64,8 @@ class Membership:
         known.state = state
 
     def drop_states(self) -> None:
-        """Forget all states."""
+        """Forget all states: a synchronisation begins."""
+        self.has_begun = True
         for known in self._table.values():
             known.state = b""
 

@@ -58,6 +58,7 @@ class Synchronisation:
             return
         comparison = core.application.compare_states(core.members.states)
         core.members.mark_synced(comparison.synced)
+        core.leader = comparison.leader
         self._log_verdict(comparison)
         self._send_updates(comparison, now_s)
         self._draw_conclusion(comparison, now_s)

@@ -17,6 +17,11 @@ class Waiters:
     def __init__(self) -> None:
         self._queue: deque[tuple[int, Ticket]] = deque()
 
+    @property
+    def oldest(self) -> int | None:
+        """The count of the first message that somebody waits for; None if nobody waits."""
+        return self._queue[0][0] if self._queue else None
+
     def register(self, count: int, ticket: Ticket) -> None:
         """Let ``ticket`` wait for our message number ``count``, higher than all before."""
         self._queue.append((count, ticket))

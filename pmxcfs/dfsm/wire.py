@@ -14,6 +14,7 @@ from struct import Struct
 from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member
 
+_TYPE = Struct("<H")
 _BASE = Struct("<HHII4x")
 _NORMAL = Struct("<HHII4xQ")
 _STATE = Struct("<HHII4xIIII")
@@ -91,6 +92,11 @@ class StateHeader:
         epoch, owner = self.epoch, self.epoch.owner
         base = (self.type, 0, self.protocol_version, time_s)
         return _STATE.pack(*base, epoch.counter, epoch.time_s, owner.node_id, owner.pid)
+
+
+def is_normal(data: bytes) -> bool:
+    """Whether bytes begin as an application message does; they may be malformed all the same."""
+    return data[:2] == _TYPE.pack(MessageType.NORMAL)
 
 
 def decode_base(data: bytes) -> BaseHeader:

@@ -1,0 +1,62 @@
+"""What a member waits for before normal work can go on, and of whom."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pmxcfs.dfsm.core import Core
+from pmxcfs.dfsm.modes import Mode
+from pmxcfs.identity import Member
+
+
+class WaitKind(Enum):
+    """What is missing; the value is a sentence for the log."""
+
+    MEMBERSHIP = "not a member of the group yet: changes are refused until corosync lets us join"
+    DEPARTURE = "still in the group that we are leaving: changes are refused until we are back"
+    START = "nobody has started the synchronisation: changes are refused until it is done"
+    STATES = "members have not told their state: changes are refused until they do"
+    UPDATES = "the leader has not finished its updates: changes are refused until it does"
+    OWN_MESSAGE = "our own message has not come back: leaving the group to join it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One wait. As long as it is equal to the last one, nothing has moved.
+
+    ``members`` are those who keep us waiting; nobody, if it is corosync. ``steps`` counts what has
+    been handled of the protocol, or names the message.
+    """
+
+    kind: WaitKind
+    members: tuple[Member, ...] = ()
+    steps: int = 0
+
+
+def wait_of(core: Core) -> Wait | None:
+    """Return what this member waits for; None if for nothing, or if nothing will ever come."""
+    match core.mode:
+        case Mode.START:
+            return Wait(WaitKind.MEMBERSHIP, steps=core.steps)
+        case Mode.LEAVE:
+            return Wait(WaitKind.DEPARTURE, steps=core.steps)
+        case Mode.START_SYNC:
+            return _wait_for_states(core)
+        case Mode.UPDATE:
+            return Wait(WaitKind.UPDATES, _known(core.leader), core.steps)
+        case Mode.SYNCED:
+            oldest = core.waiters.oldest
+            return None if oldest is None else Wait(WaitKind.OWN_MESSAGE, steps=oldest)
+        case _:
+            return None
+
+
+def _wait_for_states(core: Core) -> Wait:
+    if core.members.has_begun:
+        return Wait(WaitKind.STATES, tuple(sorted(core.members.awaiting)), core.steps)
+    lowest = core.members.lowest_node_id
+    starters = [member for member in core.members.all if member.node_id == lowest]
+    return Wait(WaitKind.START, tuple(sorted(starters)), core.steps)
+
+
+def _known(member: Member | None) -> tuple[Member, ...]:
+    return () if member is None else (member,)

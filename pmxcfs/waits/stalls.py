@@ -1,0 +1,80 @@
+"""Notices that the group does not get on, and says who waits for whom."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from pmxcfs.dfsm.waiting import Wait, WaitKind
+from pmxcfs.identity import Member, NodeId
+
+log = structlog.get_logger("dcdb")
+
+STALL_S_MAX = 15.0
+"""A step of a synchronisation takes milliseconds; seconds with a large tree on a busy node."""
+
+OWN_MESSAGE_S_MAX = 30.0
+"""How long a message of ours may be under way: longer than a ring needs to form anew."""
+
+REPEAT_S = 60.0
+"""As long as nothing changes it is said again, but not more often than this."""
+
+
+@dataclass(slots=True)
+class Stalls:
+    """Measures how long one and the same thing has been waited for.
+
+    Attributes:
+        is_stuck: whether it has been too long.
+    """
+
+    is_stuck: bool = False
+    _wait: Wait | None = None
+    _waited_s: float = 0.0
+    _said_s: float = 0.0
+
+    def look(
+        self, wait: Wait | None, passed_s: float, name_of: Callable[[NodeId], str | None]
+    ) -> bool:
+        """Let time go by; return whether the wait has become too long just now.
+
+        Args:
+            wait: what we wait for now; None if for nothing.
+            passed_s: since the last call.
+            name_of: tells a node's name.
+        """
+        if wait != self._wait:
+            self._begin(wait)
+        if wait is None:
+            return False
+        self._waited_s += passed_s
+        is_new = not self.is_stuck
+        if self._waited_s < _bound_s(wait):
+            return False
+        self.is_stuck = True
+        if is_new or self._waited_s - self._said_s >= REPEAT_S:
+            self._say(wait, name_of)
+        return is_new
+
+    def _begin(self, wait: Wait | None) -> None:
+        if self.is_stuck:
+            log.info("the group goes on", waited_s=round(self._waited_s))
+        self.is_stuck, self._wait = False, wait
+        self._waited_s = self._said_s = 0.0
+
+    def _say(self, wait: Wait, name_of: Callable[[NodeId], str | None]) -> None:
+        self._said_s = self._waited_s
+        log.warning(
+            wait.kind.value,
+            waits_for=[_called(member, name_of) for member in wait.members] or ["corosync"],
+            waited_s=round(self._waited_s),
+        )
+
+
+def _bound_s(wait: Wait) -> float:
+    return OWN_MESSAGE_S_MAX if wait.kind is WaitKind.OWN_MESSAGE else STALL_S_MAX
+
+
+def _called(member: Member, name_of: Callable[[NodeId], str | None]) -> str:
+    name = name_of(member.node_id)
+    return f"{name or 'a node without name'} (id {member.node_id}, pid {member.pid})"

@@ -1,0 +1,80 @@
+"""A member that is silent and whose node is not in the ring does not exist."""
+
+import pytest
+
+from pmxcfs.identity import Member, NodeId, Pid
+from pmxcfs.waits.ghosts import SILENCE_S_MAX, Ghosts
+
+ME, OTHER, GHOST = (Member(NodeId(number), Pid(number * 10)) for number in (1, 2, 3))
+ALL = (ME, OTHER, GHOST)
+
+
+def haunted() -> Ghosts:
+    ghosts = Ghosts()
+    ghosts.learn_ring([NodeId(1), NodeId(2)])
+    assert ghosts.living(ALL) == ALL
+    return ghosts
+
+
+def test_a_silent_member_outside_the_ring_is_a_ghost_after_the_bound() -> None:
+    ghosts = haunted()
+    assert ghosts.pass_time(SILENCE_S_MAX - 1, ME) == frozenset()
+    assert ghosts.living(ALL) == ALL
+    assert ghosts.pass_time(1, ME) == {GHOST}
+    assert ghosts.pass_time(60, ME) == frozenset()
+    assert GHOST in ghosts
+    assert ghosts.living(ALL) == (ME, OTHER)
+
+
+def test_a_hanging_member_in_the_ring_is_none() -> None:
+    ghosts = haunted()
+    ghosts.learn_ring([NodeId(1), NodeId(2), NodeId(3)])
+    assert ghosts.pass_time(10 * SILENCE_S_MAX, ME) == frozenset()
+
+
+def test_who_was_in_the_ring_in_between_starts_anew() -> None:
+    ghosts = haunted()
+    ghosts.pass_time(SILENCE_S_MAX - 1, ME)
+    ghosts.learn_ring([NodeId(1), NodeId(2), NodeId(3)])
+    ghosts.pass_time(1, ME)
+    ghosts.learn_ring([NodeId(1), NodeId(2)])
+    assert ghosts.pass_time(SILENCE_S_MAX - 1, ME) == frozenset()
+
+
+def test_who_speaks_is_none() -> None:
+    ghosts = haunted()
+    ghosts.hear(GHOST)
+    assert ghosts.pass_time(SILENCE_S_MAX, ME) == frozenset()
+    assert ghosts.living(ALL) == ALL
+
+
+def test_a_ghost_that_speaks_was_none() -> None:
+    ghosts = haunted()
+    ghosts.pass_time(SILENCE_S_MAX, ME)
+    ghosts.hear(GHOST)
+    assert GHOST not in ghosts
+
+
+def test_a_ghost_that_is_no_longer_listed_is_forgotten() -> None:
+    ghosts = haunted()
+    ghosts.pass_time(SILENCE_S_MAX, ME)
+    assert ghosts.living((ME, OTHER)) == (ME, OTHER)
+    assert ghosts.living(ALL) == ALL
+
+
+@pytest.mark.parametrize("ring", [[], [2]])
+def test_a_ring_without_us_tells_nothing(ring: list[int]) -> None:
+    ghosts = haunted()
+    ghosts.learn_ring(map(NodeId, ring))
+    assert ghosts.pass_time(SILENCE_S_MAX, ME) == frozenset()
+
+
+def test_nobody_is_a_ghost_while_we_are_not_connected() -> None:
+    assert haunted().pass_time(SILENCE_S_MAX, None) == frozenset()
+
+
+def test_a_silence_counts_over_several_configurations() -> None:
+    ghosts = haunted()
+    ghosts.pass_time(SILENCE_S_MAX - 1, ME)
+    ghosts.living((ME, GHOST))
+    assert ghosts.pass_time(1, ME) == {GHOST}

@@ -1,0 +1,70 @@
+"""A wait that is too long is noticed once, said now and then, and ends with the first progress."""
+
+from collections.abc import Iterator
+
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from pmxcfs.dfsm.waiting import Wait, WaitKind
+from pmxcfs.identity import Member, NodeId, Pid
+from pmxcfs.waits.stalls import OWN_MESSAGE_S_MAX, REPEAT_S, STALL_S_MAX, Stalls
+
+HUNG = Member(NodeId(3), Pid(30))
+STATES = Wait(WaitKind.STATES, (HUNG,), steps=4)
+OWN = Wait(WaitKind.OWN_MESSAGE, steps=7)
+
+
+@pytest.fixture
+def lines() -> Iterator[list[EventDict]]:
+    with capture_logs() as captured:
+        yield captured
+
+
+def name_of(node_id: NodeId) -> str | None:
+    return "node3" if node_id == 3 else None
+
+
+def look(stalls: Stalls, wait: Wait | None, passed_s: float) -> bool:
+    return stalls.look(wait, passed_s, name_of)
+
+
+def test_a_wait_is_too_long_only_after_the_bound(lines: list[EventDict]) -> None:
+    stalls = Stalls()
+    assert not look(stalls, STATES, STALL_S_MAX - 1)
+    assert (stalls.is_stuck, lines) == (False, [])
+    assert look(stalls, STATES, 1)
+    assert stalls.is_stuck
+    assert [line["waits_for"] for line in lines] == [["node3 (id 3, pid 30)"]]
+
+
+def test_it_is_noticed_once_and_said_again_now_and_then(lines: list[EventDict]) -> None:
+    stalls = Stalls()
+    look(stalls, STATES, STALL_S_MAX)
+    assert not any(look(stalls, STATES, 1) for _ in range(int(3 * REPEAT_S)))
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("wait", [None, Wait(WaitKind.STATES, (HUNG,), steps=5), OWN])
+def test_progress_ends_it(wait: Wait | None, lines: list[EventDict]) -> None:
+    stalls = Stalls()
+    look(stalls, STATES, STALL_S_MAX)
+    assert not look(stalls, wait, STALL_S_MAX - 1)
+    assert not stalls.is_stuck
+    assert [line["event"] for line in lines][1:] == ["the group goes on"]
+
+
+def test_an_own_message_may_be_under_way_for_longer() -> None:
+    stalls = Stalls()
+    assert not look(stalls, OWN, OWN_MESSAGE_S_MAX - 1)
+    assert look(stalls, OWN, 1)
+
+
+def test_where_nobody_is_named_it_is_corosync(lines: list[EventDict]) -> None:
+    look(Stalls(), Wait(WaitKind.MEMBERSHIP), STALL_S_MAX)
+    assert lines[0]["waits_for"] == ["corosync"]
+
+
+def test_a_node_without_a_name_is_told_by_its_number(lines: list[EventDict]) -> None:
+    look(Stalls(), Wait(WaitKind.STATES, (Member(NodeId(7), Pid(1)),)), STALL_S_MAX)
+    assert lines[0]["waits_for"] == ["a node without name (id 7, pid 1)"]
