@@ -78,7 +78,8 @@ class CpgGroup:
             nursery.start_soon(self._sender.report_refusals)
             while not self._is_gone_for_good:
                 await self._restarts.turn()
-                await self._attempt()
+                if not self._is_gone_for_good:  # that may have come while we waited
+                    await self._attempt()
 
     async def _attempt(self) -> None:
         """Be a member once: until we have left or corosync is lost.

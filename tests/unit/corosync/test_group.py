@@ -227,6 +227,19 @@ async def test_who_leaves_for_good_never_joins_again(rig: Rig) -> None:
     assert rig.world.calls == ["open", "join", "leave", "close"]
 
 
+async def test_who_leaves_for_good_while_corosync_is_away_does_not_join(world: World) -> None:
+    rig = Rig(world)
+    world.failures["open"] = [Code.LIBRARY]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.group.run)
+        await rig.requested("close")
+        rig.group.leave(for_good=True)
+        with trio.move_on_after(0.1):
+            await rig.requested("open", 2)
+        nursery.cancel_scope.cancel()
+    assert world.calls == ["open", "close"]
+
+
 async def test_a_leave_in_answer_to_the_change_without_us_is_not_remembered(rig: Rig) -> None:
     def react(events: Sequence[GroupEvent]) -> None:
         if WITHOUT_US in events:
