@@ -112,11 +112,11 @@ class FakeHandle:
 class Rig:
     """A group that runs, its present connection, and the batches that its sink was given."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, timing: Timing = TIMING) -> None:
         self.world = world
         self.batches: list[list[GroupEvent]] = []
         self.react: Callable[[Sequence[GroupEvent]], None] = lambda events: None
-        self.group = CpgGroup(b"test\0", self._sink, timing=TIMING)
+        self.group = CpgGroup(b"test\0", self._sink, timing=timing)
 
     def _sink(self, events: Sequence[GroupEvent]) -> None:
         self.batches.append(list(events))
@@ -228,13 +228,14 @@ async def test_who_leaves_for_good_never_joins_again(rig: Rig) -> None:
 
 
 async def test_who_leaves_for_good_while_corosync_is_away_does_not_join(world: World) -> None:
-    rig = Rig(world)
+    rig = Rig(world, Timing(tick_s=0.05, gap_s=0))
     world.failures["open"] = [Code.LIBRARY]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(rig.group.run)
         await rig.requested("close")
+        await wait_all_tasks_blocked(cushion=0.01)
         rig.group.leave(for_good=True)
-        with trio.move_on_after(0.1):
+        with trio.move_on_after(0.2):
             await rig.requested("open", 2)
         nursery.cancel_scope.cancel()
     assert world.calls == ["open", "close"]
