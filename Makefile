@@ -16,7 +16,7 @@ BIN := .venv/bin
 PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
 export PYTHON
 
-.PHONY: help setup check format test sim bench lab-up lab-status lab-exec lab-down clean
+.PHONY: help setup check format test sim mutants bench lab-up lab-status lab-exec lab-down clean
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -43,6 +43,10 @@ test: setup ## every test: unit, property, golden, simulator, mount, cluster, en
 
 sim: setup ## a long run of the simulator: SEED=1 STEPS=100000
 	@$(BIN)/python -m tests.sim.soak $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS))
+
+mutants: setup ## change the exact code bit by bit, see the tests fail: MUTANTS=200 draws so many (SEED=1), MODULES='pmxcfs/memdb/*'
+	@nice $(BIN)/python -m tests.mutants.run $(if $(MUTANTS),--count $(MUTANTS)) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(MODULES),--modules '$(MODULES)') $(if $(WORKERS),--workers $(WORKERS))
 
 bench: setup ## figures of the mount; comes with a later stage
 	@echo 'make bench: the workloads come with a later stage' >&2; exit 1

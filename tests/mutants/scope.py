@@ -1,0 +1,62 @@
+"""Which modules are mutated, and which tests should notice: the fastest first."""
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+_MEMDB = (
+    "tests/unit/memdb",
+    "tests/golden/test_filesystem_vectors.py",
+    "tests/golden/test_cluster_vectors_memdb.py",
+    "tests/golden/test_tree_replay.py",
+    "tests/property/test_memdb_codecs.py",
+    "tests/property/test_memdb_model.py",
+    "tests/property/test_memdb_histories.py",
+)
+_DFSM = (
+    "tests/unit/dfsm",
+    "tests/golden/test_dfsm_vectors.py",
+    "tests/unit/test_dcdb.py",
+    "tests/property/test_dfsm_machine.py",
+)
+_DATABASE = (
+    "tests/unit/test_database.py",
+    "tests/unit/test_checkpoints.py",
+    "tests/golden/test_database_vectors.py",
+)
+_DCDB = (
+    "tests/unit/test_dcdb.py",
+    "tests/unit/test_driver.py",
+    "tests/golden/test_replay.py",
+    "tests/sim/test_scenarios.py",
+    "tests/sim/test_transcripts.py",
+)
+
+_TESTS_BY_PATTERN = {
+    "pmxcfs/memdb/*.py": _MEMDB,
+    "pmxcfs/fuse/permissions.py": ("tests/unit/fuse/test_permissions.py", "tests/unit/fuse"),
+    "pmxcfs/dfsm/*.py": _DFSM,
+    "pmxcfs/dcdb.py": _DCDB,
+    "pmxcfs/database*.py": _DATABASE,
+    "pmxcfs/rows.py": _DATABASE,
+    "pmxcfs/vetting.py": _DATABASE,
+    "pmxcfs/checkpoints.py": ("tests/unit/test_checkpoints.py", *_DATABASE),
+}
+
+
+def tests_by_module(pattern: str) -> dict[str, tuple[str, ...]]:
+    """Return the tests of every module (path below the root) that a pattern of paths names."""
+    found = {}
+    for glob, tests in _TESTS_BY_PATTERN.items():
+        for path in sorted(ROOT.glob(glob)):
+            module = str(path.relative_to(ROOT))
+            if fnmatch(module, pattern) and path.stat().st_size and path.stem != "__init__":
+                found[module] = (*_own_tests(path.stem, tests), *tests)
+    return found
+
+
+def _own_tests(stem: str, tests: tuple[str, ...]) -> list[str]:
+    """Return the test module that is named after a module, if there is one."""
+    candidates = (f"{directory}/test_{stem}.py" for directory in tests)
+    return [candidate for candidate in candidates if (ROOT / candidate).is_file()]
