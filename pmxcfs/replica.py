@@ -30,6 +30,7 @@ from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import Delete, Operation, SetMtime, UnlockRequest
 from pmxcfs.memdb.paths import is_lock_path
+from pmxcfs.waits.vigil import Vigil, WatchEvent
 from pmxcfs.status.members import ClusterInfo, Membership
 
 log = structlog.get_logger("dcdb")
@@ -54,7 +55,8 @@ class VerifyDue:
     """It is time to compare the checksums of all members' trees."""
 
 
-Event = GroupEvent | QuorumChanged | ClusterMapRead | VerifyDue
+HandledEvent = GroupEvent | QuorumChanged | ClusterMapRead | VerifyDue
+Event = HandledEvent | WatchEvent
 
 
 class Replica:
@@ -71,6 +73,7 @@ class Replica:
         self._application = TreeApplication(memdb)
         self._application.is_quorate = standalone
         self._machine = Machine(self._application, protocol_version=PROTOCOL_VERSION, domain="dcdb")
+        self._vigil = Vigil(self._machine)
         self._held: deque[tuple[Ticket, Operation]] = deque()
 
     @property
@@ -128,7 +131,15 @@ class Replica:
 
     def step(self, event: Event, now_s: int) -> list[Effect]:
         """Take in one event and return what follows from it."""
-        return self._finish(self._react(event, now_s), now_s)
+        effects: list[Effect] = []
+        if isinstance(event, GroupEvent | WatchEvent):
+            due = self._vigil.admit(event, lambda: self.is_quorate)
+        else:
+            effects += self._react(event, now_s)
+            due = self._vigil.overdue(lambda: self.is_quorate)
+        for group_event in due:
+            effects += self._react(group_event, now_s)
+        return self._finish([*effects, *self._vigil.taken()], now_s)
 
     def on_commit_failed(self, changes: Sequence[Change], now_s: int) -> list[Effect]:
         """Take back changes that the database refused, and stop all further ones."""
@@ -140,7 +151,7 @@ class Replica:
         """Return the effect that brings the tree's corosync.conf to the host at the start."""
         return self._application.publication(notify=True)
 
-    def _react(self, event: Event, now_s: int) -> list[Effect]:
+    def _react(self, event: HandledEvent, now_s: int) -> list[Effect]:
         match event:
             case Delivered(sender, data):
                 return self._machine.on_message(sender, data, now_s)
@@ -187,7 +198,7 @@ class Replica:
             return EIO
         if not self.is_quorate:
             return EACCES
-        if self.mode is Mode.VERSION_ERROR:
+        if self.mode is Mode.VERSION_ERROR or self._vigil.is_stuck:
             return EBUSY
         return None
 

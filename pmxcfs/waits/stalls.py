@@ -16,8 +16,8 @@ STALL_S_MAX = 15.0
 OWN_MESSAGE_S_MAX = 30.0
 """How long a message of ours may be under way: longer than a ring needs to form anew."""
 
-REPEAT_S = 60.0
-"""As long as nothing changes it is said again, but not more often than this."""
+REPEAT_S_MIN, REPEAT_S_MAX = 60.0, 3600.0
+"""As long as nothing changes it is said again, each time after twice as long, within a bound."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Stalls:
     is_stuck: bool = False
     _wait: Wait | None = None
     _waited_s: float = 0.0
-    _said_s: float = 0.0
+    _say_at_s: float = 0.0
 
     def look(
         self, wait: Wait | None, passed_s: float, name_of: Callable[[NodeId], str | None]
@@ -52,18 +52,22 @@ class Stalls:
         if self._waited_s < _bound_s(wait):
             return False
         self.is_stuck = True
-        if is_new or self._waited_s - self._said_s >= REPEAT_S:
+        if self._waited_s >= self._say_at_s:
             self._say(wait, name_of)
         return is_new
+
+    def is_still(self, wait: Wait | None) -> bool:
+        """Whether nothing has moved since the last look."""
+        return wait == self._wait
 
     def _begin(self, wait: Wait | None) -> None:
         if self.is_stuck:
             log.info("the group goes on", waited_s=round(self._waited_s))
         self.is_stuck, self._wait = False, wait
-        self._waited_s = self._said_s = 0.0
+        self._waited_s = self._say_at_s = 0.0
 
     def _say(self, wait: Wait, name_of: Callable[[NodeId], str | None]) -> None:
-        self._said_s = self._waited_s
+        self._say_at_s = self._waited_s + min(max(self._waited_s, REPEAT_S_MIN), REPEAT_S_MAX)
         log.warning(
             wait.kind.value,
             waits_for=[_called(member, name_of) for member in wait.members] or ["corosync"],

@@ -8,7 +8,7 @@ from structlog.typing import EventDict
 
 from pmxcfs.dfsm.waiting import Wait, WaitKind
 from pmxcfs.identity import Member, NodeId, Pid
-from pmxcfs.waits.stalls import OWN_MESSAGE_S_MAX, REPEAT_S, STALL_S_MAX, Stalls
+from pmxcfs.waits.stalls import OWN_MESSAGE_S_MAX, REPEAT_S_MAX, STALL_S_MAX, Stalls
 
 HUNG = Member(NodeId(3), Pid(30))
 STATES = Wait(WaitKind.STATES, (HUNG,), steps=4)
@@ -41,8 +41,11 @@ def test_a_wait_is_too_long_only_after_the_bound(lines: list[EventDict]) -> None
 def test_it_is_noticed_once_and_said_again_now_and_then(lines: list[EventDict]) -> None:
     stalls = Stalls()
     look(stalls, STATES, STALL_S_MAX)
-    assert not any(look(stalls, STATES, 1) for _ in range(int(3 * REPEAT_S)))
-    assert len(lines) == 4
+    assert not any(look(stalls, STATES, 1) for _ in range(int(REPEAT_S_MAX)))
+    said_s = [line["waited_s"] for line in lines]
+    assert said_s == [15, 75, 150, 300, 600, 1200, 2400]
+    assert not any(look(stalls, STATES, 1) for _ in range(2 * int(REPEAT_S_MAX)))
+    assert len(lines) == len(said_s) + 2
 
 
 @pytest.mark.parametrize("wait", [None, Wait(WaitKind.STATES, (HUNG,), steps=5), OWN])

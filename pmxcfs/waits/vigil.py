@@ -1,0 +1,137 @@
+"""Watches over one group: puts off what comes too early, notices what does not come at all."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pmxcfs.dfsm.effects import Effect
+from pmxcfs.dfsm.events import (
+    ConfigurationChange,
+    Connected,
+    Delivered,
+    Disconnected,
+    GroupEvent,
+    SendFailed,
+)
+from pmxcfs.dfsm.machine import Machine
+from pmxcfs.dfsm.modes import Mode
+from pmxcfs.dfsm.waiting import WaitKind
+from pmxcfs.identity import NodeId
+from pmxcfs.waits.ghosts import Ghosts
+from pmxcfs.waits.grace import Grace
+from pmxcfs.waits.stalls import Stalls
+
+_GROUP_EVENTS = (Connected, Disconnected, ConfigurationChange, Delivered, SendFailed)
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """This process was able to work for ``passed_s`` more seconds.
+
+    Time in which it was stopped does not count: others may have answered all the while.
+    """
+
+    passed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RingSeen:
+    """Corosync's quorum service says which nodes are in the ring; none while it is away."""
+
+    node_ids: frozenset[NodeId]
+
+
+@dataclass(frozen=True, slots=True)
+class NodesNamed:
+    """Corosync's configuration names these nodes, and so many there are in the cluster."""
+
+    names: Mapping[NodeId, str]
+
+
+WatchEvent = TimePassed | RingSeen | NodesNamed
+
+
+class Vigil:
+    """What happens between the group's events and one member's machine.
+
+    Without ``TimePassed`` nothing is ever put off and nothing is too late.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._grace = Grace()
+        self._ghosts = Ghosts()
+        self._stalls = Stalls()
+        self._names: Mapping[NodeId, str] = {}
+        self._effects: list[Effect] = []
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the group has not got on for too long: no use in waiting for it."""
+        return self._stalls.is_stuck and self._stalls.is_still(self._machine.waits_for)
+
+    @property
+    def put_off(self) -> int:
+        """How many events of the group wait for quorum."""
+        return len(self._grace)
+
+    def admit(
+        self, event: GroupEvent | WatchEvent, is_quorate: Callable[[], bool]
+    ) -> Iterator[GroupEvent]:
+        """Yield the group's events that are to be handled now, each before the next is decided.
+
+        Args:
+            event: the next one.
+            is_quorate: tells whether we are quorate at the moment.
+        """
+
+        def needs_quorum(candidate: GroupEvent) -> bool:
+            return not is_quorate() and self._machine.may_apply(candidate)
+
+        if isinstance(event, _GROUP_EVENTS):
+            if self._grace.take(event, needs_quorum):
+                yield self._as_it_is(event)
+        else:
+            self._learn(event)
+        yield from self.overdue(is_quorate)
+
+    def overdue(self, is_quorate: Callable[[], bool]) -> Iterator[GroupEvent]:
+        """Yield what was put off and is to be handled now."""
+        for late in self._grace.due(is_quorate=is_quorate()):
+            yield self._as_it_is(late)
+
+    def taken(self) -> list[Effect]:
+        """Return what is to be done because of what was noticed."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def _learn(self, event: WatchEvent) -> None:
+        match event:
+            case TimePassed(passed_s):
+                self._grace.pass_time(passed_s)
+                self._look(passed_s)
+            case RingSeen(node_ids):
+                self._ghosts.learn_ring(node_ids)
+            case NodesNamed(names):
+                self._names = names
+
+    def _look(self, passed_s: float) -> None:
+        machine = self._machine
+        self._ghosts.pass_time(passed_s, machine.me)
+        wait = machine.waits_for
+        is_late = self._stalls.look(wait, passed_s, self._names.get)
+        if is_late and wait is not None and wait.kind is WaitKind.OWN_MESSAGE:
+            self._effects += machine.leave("a message of ours does not come back")
+        is_synchronising = machine.mode in (Mode.START_SYNC, Mode.UPDATE)
+        if is_synchronising and any(member in self._ghosts for member in machine.members):
+            self._effects += machine.leave("a member of the group does not exist")
+
+    def _as_it_is(self, event: GroupEvent) -> GroupEvent:
+        """Return an event without the ghosts in it."""
+        match event:
+            case ConfigurationChange(members, left, joined):
+                return ConfigurationChange(self._ghosts.living(members), left, joined)
+            case Delivered(sender):
+                if sender in self._ghosts:
+                    self._effects += self._machine.leave(f"{sender}, taken for a ghost, speaks")
+                self._ghosts.hear(sender)
+        return event
