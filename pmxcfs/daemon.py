@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from pmxcfs import instance, views
+from pmxcfs.clockwork import tell_time
 from pmxcfs.control import SOCKET_NAME, StatusSocket
 from pmxcfs.database import Database
 from pmxcfs.dcdb import COROSYNC_CONF, PublishCorosyncConf
@@ -19,7 +20,7 @@ from pmxcfs.errors import StorageError
 from pmxcfs.fuse import session, virtual_files
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
-from pmxcfs.identity import LOCAL_NODE_ID, Member, Pid
+from pmxcfs.identity import LOCAL_NODE_ID, Member, NodeId, Pid
 from pmxcfs.instance import StartError
 from pmxcfs.logs import DebugSwitch
 from pmxcfs.loopback import LoopbackGroup
@@ -28,6 +29,7 @@ from pmxcfs.memdb.operations import Create, Write
 from pmxcfs.options import Options
 from pmxcfs.replica import ClusterMapRead, QuorumChanged, Replica, VerifyDue
 from pmxcfs.status.members import ClusterInfo
+from pmxcfs.waits.vigil import NodesNamed, RingSeen
 
 log = structlog.get_logger("main")
 
@@ -184,16 +186,22 @@ async def _cluster_group(driver: Driver, options: Options) -> AsyncIterator[None
     def on_quorum(is_quorate: bool) -> None:
         driver.feed([QuorumChanged(is_quorate)])
 
+    def on_ring(node_ids: frozenset[NodeId]) -> None:
+        driver.feed([RingSeen(node_ids)])
+
     def on_nodes(info: ClusterInfo) -> None:
-        driver.feed([ClusterMapRead(info)])
+        names = {node.node_id: node.name for node in info.nodes}
+        driver.feed([ClusterMapRead(info), NodesNamed(names)])
 
     group = CpgGroup(DCDB_GROUP, on_group)
     driver.attach(group)
     async with trio.open_nursery() as nursery:
         await nursery.start(_publish_corosync_conf, driver, options)
-        for task in (QuorumWatch(on_quorum).run, ClusterMapWatch(on_nodes).run, group.run):
+        quorum = QuorumWatch(on_quorum, on_ring=on_ring)
+        for task in (quorum.run, ClusterMapWatch(on_nodes).run, group.run):
             nursery.start_soon(task)
         nursery.start_soon(_verify_now_and_then, driver)
+        nursery.start_soon(tell_time, driver)
         yield
         nursery.cancel_scope.cancel()
 

@@ -1,9 +1,10 @@
-"""Tells whether corosync sees a majority of the cluster.
+"""Tells whether corosync sees a majority of the cluster, and which nodes it sees.
 
 Source: docs/PROTOCOL.md, "corosync".
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -20,13 +21,22 @@ from pmxcfs.corosync.handle import (
 )
 from pmxcfs.corosync.restarts import Timing
 from pmxcfs.corosync.service import Watch
+from pmxcfs.identity import NodeId
 
 if TYPE_CHECKING:
     from pmxcfs._corosync import CData
 
 
-class QuorumHandle(Handle[bool]):
-    """A connection to the quorum service; dispatch returns whether we are quorate, per change."""
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the quorum service says of a ring: whether it is quorate, and the nodes in it."""
+
+    is_quorate: bool
+    ring: frozenset[NodeId]
+
+
+class QuorumHandle(Handle[Notice]):
+    """A connection to the quorum service; dispatch returns a notice per change."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -59,11 +69,20 @@ class QuorumWatch(Watch[QuorumHandle]):
     Args:
         sink: called with the new value, only when it has changed; the first value is False.
         timing: how patient to be; tests are less so.
+        on_ring: called with the nodes of the ring whenever they were told, and with none when the
+            connection is lost; before ``sink``.
     """
 
-    def __init__(self, sink: Callable[[bool], None], timing: Timing | None = None) -> None:
+    def __init__(
+        self,
+        sink: Callable[[bool], None],
+        timing: Timing | None = None,
+        *,
+        on_ring: Callable[[frozenset[NodeId]], None] = lambda ring: None,
+    ) -> None:
         super().__init__("quorum", timing)
         self._sink = sink
+        self._on_ring = on_ring
         self._is_quorate = False
 
     def _make_handle(self) -> QuorumHandle:
@@ -72,10 +91,12 @@ class QuorumWatch(Watch[QuorumHandle]):
     async def _listen(self, handle: QuorumHandle) -> None:
         while True:
             await trio.lowlevel.wait_readable(handle.fd)
-            for is_quorate in handle.dispatch():
-                self._report(is_quorate)
+            for notice in handle.dispatch():
+                self._on_ring(notice.ring)
+                self._report(notice.is_quorate)
 
     def _on_lost(self) -> None:
+        self._on_ring(frozenset())
         self._report(is_quorate=False)
 
     def _report(self, is_quorate: bool) -> None:
@@ -89,5 +110,6 @@ class QuorumWatch(Watch[QuorumHandle]):
 def pmxcfs_quorum_notified(
     handle: int, quorate: int, ring: int, view_size: int, view: "CData"
 ) -> None:
-    """Keep whether we are quorate; the members of the ring are not those of our groups."""
-    note_received(bool(quorate))
+    """Keep whether we are quorate, and the nodes; our groups have processes as members."""
+    nodes = frozenset(NodeId(int(view[index])) for index in range(view_size))
+    note_received(Notice(bool(quorate), nodes))

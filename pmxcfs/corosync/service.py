@@ -1,14 +1,14 @@
 """Keeps one read-only service of corosync (quorum, configuration map) connected for ever."""
 
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
 from pmxcfs.corosync.handle import CorosyncError, Handle, close_in_time, in_worker
 from pmxcfs.corosync.restarts import Restarts, Timing
 
-AnyHandle = TypeVar("AnyHandle", bound=Handle[bool])
+AnyHandle = TypeVar("AnyHandle", bound=Handle[Any])
 
 
 class Watch(ABC, Generic[AnyHandle]):

@@ -38,6 +38,20 @@ def test_without_corosync_there_is_no_quorum(corosyncs: Corosyncs, watching: Pro
     assert quorate(watching)
 
 
+def test_the_ring_has_the_nodes_that_hear_each_other(
+    corosyncs: Corosyncs, watching: Process
+) -> None:
+    def ring_is(*node_ids: int) -> bool:
+        rings = [line["ring"] for line in watching.lines if "ring" in line]
+        return rings[-1:] == [list(node_ids)]
+
+    watching.wait_until(lambda: ring_is(1, 2, 3), "the whole ring", SETTLED_WITHIN_S)
+    corosyncs.partition([1, 2], [3])
+    watching.wait_until(lambda: ring_is(1, 2), "a ring of two", SETTLED_WITHIN_S)
+    corosyncs.kill(1)
+    watching.wait_until(lambda: ring_is(), "no ring", SETTLED_WITHIN_S)
+
+
 def test_a_node_that_starts_before_corosync_finds_quorum_later(corosyncs: Corosyncs) -> None:
     corosyncs.kill(1)
     with corosyncs.process(1, "tests.cluster.watching") as process:

@@ -9,6 +9,7 @@ import trio
 from pmxcfs.corosync.cmap import ClusterMapWatch
 from pmxcfs.corosync.quorum import QuorumWatch
 from pmxcfs.corosync.restarts import Timing
+from pmxcfs.identity import NodeId
 from pmxcfs.status.members import ClusterInfo
 
 TIMING = Timing(tick_s=0.1, gap_s=0.2, close_s_max=1.0)
@@ -21,7 +22,7 @@ def main() -> None:
 
 async def _watch() -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(QuorumWatch(_say_quorate, TIMING).run)
+        nursery.start_soon(QuorumWatch(_say_quorate, TIMING, on_ring=_say_ring).run)
         nursery.start_soon(ClusterMapWatch(_say_cluster, TIMING).run)
         async for _ in trio.lowlevel.FdStream(sys.stdin.fileno()):
             pass  # the end of the input is the only order
@@ -30,6 +31,10 @@ async def _watch() -> None:
 
 def _say_quorate(is_quorate: bool) -> None:
     _say(quorate=is_quorate)
+
+
+def _say_ring(ring: frozenset[NodeId]) -> None:
+    _say(ring=sorted(ring))
 
 
 def _say_cluster(info: ClusterInfo) -> None:

@@ -1,0 +1,20 @@
+"""Tells the driver that time passes, so that the pure code can notice what comes too late."""
+
+import trio
+
+from pmxcfs.driver import Driver
+from pmxcfs.waits.vigil import TimePassed
+
+PERIOD_S = 0.5
+STEP_S_MAX = 1.0
+"""Longer steps are cut: this process was stopped, and cannot say that others were silent."""
+
+
+async def tell_time(driver: Driver) -> None:
+    """Tell it, twice a second. Runs until cancelled."""
+    told_s = trio.current_time()
+    while True:
+        await trio.sleep(PERIOD_S)
+        now_s = trio.current_time()
+        driver.feed([TimePassed(min(now_s - told_s, STEP_S_MAX))])
+        told_s = now_s
