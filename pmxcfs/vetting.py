@@ -80,7 +80,7 @@ def schema_faults(connection: apsw.Connection) -> list[str]:
         (root, sql) for kind, name, root, sql in objects if (kind, name) == ("table", TABLE)
     ]
     if not declarations:
-        return [f"it has no table {TABLE!r}; was it copied without its -wal file?", *faults]
+        return [f"it has no table {TABLE!r}, as if it had been copied without its -wal", *faults]
     ((root, sql),) = declarations
     return _declaration_faults(connection, root, sql) + faults
 
@@ -99,26 +99,30 @@ def page_faults(connection: apsw.Connection, at_most: int = 1) -> list[str]:
     """
     # The checks that a declaration has are left out: they would be evaluated for every row.
     connection.execute("PRAGMA ignore_check_constraints = 1")
+    lines: list[str] = []
     try:
-        rows = connection.execute(f"PRAGMA quick_check({at_most})").fetchall()
+        for (text,) in connection.execute(f"PRAGMA quick_check({at_most})"):
+            lines += str(text).splitlines()
+    except apsw.CorruptError:
+        if not lines:
+            raise
     finally:
         connection.execute("PRAGMA ignore_check_constraints = 0")
-    lines = [line for (text,) in rows for line in str(text).splitlines()]
     return [line for line in lines if line != "ok" and not line.startswith("*** in database")]
 
 
 def _declaration_faults(connection: apsw.Connection, root: object, sql: str) -> list[str]:
     if not isinstance(root, int) or root <= 1:
-        return [f"{TABLE!r} is no ordinary table: {sql}"]
+        return [f"{TABLE!r} is no ordinary table"]
     if odd := sorted(set(re.findall(r"\w+", sql.lower())) - _DECLARATION_WORDS):
-        return [f"the table {TABLE!r} is declared with {', '.join(odd)}: {sql}"]
+        return [f"the declaration of the table {TABLE!r} has odd words: {', '.join(odd)}"]
     rows = connection.execute(f"PRAGMA table_xinfo({TABLE})").fetchall()
     declared = {str(row[1]): str(row[2]).upper() for row in rows}
     faults = [f"the table {TABLE!r} lacks the column {name}" for name in COLUMNS.keys() - declared]
     if not faults and list(declared.items()) != list(COLUMNS.items()):
-        faults.append(f"the columns of the table {TABLE!r} have other types or places: {sql}")
+        faults.append(f"the columns of the table {TABLE!r} have other types or places")
     if not faults and [row[5] for row in rows] != [1, 0, 0, 0, 0, 0, 0, 0]:
-        faults.append(f"the inode is not the primary key of the table {TABLE!r}: {sql}")
+        faults.append(f"the inode is not the primary key of the table {TABLE!r}")
     return sorted(faults)
 
 

@@ -9,7 +9,7 @@ from pmxcfs.errors import StorageError
 from pmxcfs.memdb.entry import ROOT_INODE, Entry, Inode
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.tree import Tree
-from pmxcfs.tools.claims import Claims, called, claims_of
+from pmxcfs.tools.claims import Claims, called, claims_of, missing_directory
 from pmxcfs.tools.contents import Contents, read_contents
 from pmxcfs.tools.copies import private_copy
 from pmxcfs.tools.guest_rules import guest_faults
@@ -99,7 +99,7 @@ def _parent_problems(by_inode: Mapping[Inode, Entry]) -> Iterator[Problem]:
             continue
         parent = by_inode.get(entry.parent)
         if parent is None:
-            sentence = f"{called(entry)} is in a directory that is missing, inode {entry.parent}"
+            sentence = f"{called(entry)} is in {missing_directory(entry)}"
             yield _refused(Kind.MISSING_PARENT, sentence, entry)
         elif not parent.is_directory:
             sentence = f"{called(entry)} is in a file instead of a directory: {called(parent)}"

@@ -19,11 +19,13 @@ _U64, _U32, _U8 = 2**64 - 1, 2**32 - 1, 2**8 - 1
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An entry as its row describes it, and what had to be replaced for that."""
+    """An entry as its row describes it, and which values had to be replaced, as sentences."""
 
     entry: Entry
     problems: tuple[Problem, ...] = ()
+    substitutions: tuple[str, ...] = ()
     is_adrift: bool = False
+    missing_bytes: int = 0
 
     @property
     def place(self) -> tuple[Inode, bytes]:
@@ -59,7 +61,7 @@ def claims_of(rows: Iterable[Row]) -> Claims:
     roots = [claim for claim in claims if claim.entry.inode == ROOT_INODE]
     root = max(roots, key=lambda claim: (not claim.is_adrift, claim.entry.version), default=None)
     others = [claim for claim in claims if claim.entry.inode != ROOT_INODE]
-    version = root.entry.version if root and root.entry.version <= VERSION_MAX else None
+    version = root.entry.version if root and 0 < root.entry.version <= VERSION_MAX else None
     checked = [_checked(claim, version) for claim in others]
     return Claims(_checked_root(root) if root else None, tuple(checked))
 
@@ -67,6 +69,13 @@ def claims_of(rows: Iterable[Row]) -> Claims:
 def called(entry: Entry) -> str:
     """Return how a sentence names an entry."""
     return f"inode {entry.inode} ('{printable(entry.name)}')"
+
+
+def missing_directory(entry: Entry) -> str:
+    """Return how a sentence describes a parent that is not there."""
+    if entry.parent == NOWHERE:
+        return "no directory at all"
+    return f"a directory that is missing, inode {entry.parent}"
 
 
 def _claim_of(row: Row, *, is_parent: bool) -> Claim:
@@ -101,7 +110,22 @@ def _claim_of(row: Row, *, is_parent: bool) -> Claim:
         len(data),
         data,
     )
-    return Claim(entry, tuple(problems), row.is_adrift)
+    return Claim(
+        entry, tuple(problems), _substitutions(row, entry), row.is_adrift, row.missing_bytes
+    )
+
+
+def _substitutions(row: Row, entry: Entry) -> tuple[str, ...]:
+    """Return which values of a row an entry can't have, and what it has instead."""
+    sentences = [
+        f"{called(entry)} gets {getattr(entry, column)} as its {column} instead of {_shown(value)}"
+        for column in ("version", "writer", "mtime")
+        if not isinstance(value := getattr(row, column), int)
+    ]
+    if not isinstance(row.type, int) or row.type & _U8 != entry.type:
+        kind = "directory" if entry.is_directory else "file"
+        sentences.append(f"{called(entry)} becomes a {kind}")
+    return tuple(sentences)
 
 
 def _checked_root(claim: Claim) -> Claim:
@@ -123,7 +147,10 @@ def _checked(claim: Claim, version: int | None) -> Claim:
     """Add what can be said about an entry from itself and the version of the tree."""
     entry, who, problems = claim.entry, called(claim.entry), list(claim.problems)
     if claim.is_adrift:
-        sentence = f"{who} is in a page that nothing refers to"
+        sentence = f"{who} is in a place that nothing refers to"
+        problems.append(_refused(Kind.CUT_OFF, sentence, entry))
+    if claim.missing_bytes:
+        sentence = f"{who} lacks the last {claim.missing_bytes} bytes of its content"
         problems.append(_refused(Kind.CUT_OFF, sentence, entry))
     if fault := name_fault(entry.name):
         is_tolerated = entry.name in (b".", b"..")

@@ -11,8 +11,9 @@ from typing import TypeAlias
 from pmxcfs import vetting
 from pmxcfs.errors import StorageError
 from pmxcfs.tools import carving
+from pmxcfs.tools.cells import Cell, Value
 from pmxcfs.tools.connections import PrivateConnection
-from pmxcfs.tools.pages import MAGIC, Image
+from pmxcfs.tools.pages import AT_ENCODING, MAGIC, UTF8, Image
 from pmxcfs.tools.problems import Kind, Problem, Severity
 
 Stored: TypeAlias = int | float | str | bytes | None
@@ -28,7 +29,10 @@ FROM tree ORDER BY inode
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as it is stored, whatever that is; ``is_adrift`` if no page refers to it."""
+    """One row as it is stored, whatever that is.
+
+    It is adrift if no page refers to it. Of its content, ``missing_bytes`` could not be read.
+    """
 
     inode: Stored
     parent: Stored
@@ -39,13 +43,15 @@ class Row:
     name: bytes | None
     data: bytes | None
     is_adrift: bool = False
+    missing_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
     """The rows of a database, and what is wrong with the file around them.
 
-    ``lost_pages`` are the bytes of pages that could not be read as a whole, by number.
+    ``lost_pages`` are the bytes of pages that could not be read as a whole, by number; none of a
+    page that is not in the file.
     """
 
     rows: tuple[Row, ...]
@@ -69,7 +75,7 @@ def read_contents(copy: Path) -> Contents:
         with PrivateConnection(copy) as connection:
             connection.empty_log()
             problems += _problems_for_sqlite(connection)
-            if not _is_in_doubt(problems):
+            if connection.page_count() and not _is_in_doubt(problems):
                 rows = [Row(*values) for values in connection.select(_SELECT)]
                 problems += _problems_without_rows(rows, connection.page_count())
     except StorageError as error:
@@ -88,7 +94,10 @@ def _problems_of(image: Image, size: int) -> list[Problem]:
         problems.append(Problem(Kind.NO_ROWS, Severity.WRONG, sentence))
     elif not first.startswith(MAGIC):
         problems.append(_refused(Kind.NOT_A_DATABASE, "it does not begin like an SQLite database"))
-    if missing := image.missing_pages:
+    elif int.from_bytes(first[AT_ENCODING : AT_ENCODING + 4], "big") not in UTF8:
+        problems.append(_refused(Kind.SCHEMA, "it stores text in another encoding than UTF-8"))
+    missing = image.missing_pages if first.startswith(MAGIC) else 0
+    if missing:
         sentence = f"it is truncated: {missing} pages of {image.page_count + missing} are missing"
         problems.append(_refused(Kind.TRUNCATED, sentence))
     if image.log.fault:
@@ -123,23 +132,24 @@ def _is_in_doubt(problems: list[Problem]) -> bool:
 
 def _carved(image: Image, problems: list[Problem]) -> Contents:
     """Return what the pages themselves hold."""
-    carved = carving.carve(image, carving.tree_root(image))
-    rows = []
-    for rowid, records in sorted(carved.rows.items()):
-        for record in records:
-            if len(record) >= _COLUMNS:
-                row = _row_of(rowid, record, is_adrift=rowid in carved.adrift)
-                rows.append(row)
+    carved = carving.carve(image)
+    found = [(cell, False) for cell in carved.rows] + [(cell, True) for cell in carved.adrift]
+    rows = [
+        _row_of(cell, is_adrift=is_adrift)
+        for cell, is_adrift in sorted(found, key=lambda item: item[0].rowid)
+        if len(cell.record) >= _COLUMNS
+    ]
     lost = tuple((number, image.page(number)) for number in carved.damaged_pages)
     return Contents(tuple(rows), tuple(problems), lost)
 
 
-def _row_of(rowid: int, record: carving.Record, *, is_adrift: bool) -> Row:
-    _, parent, version, writer, mtime, type_, name, data = record[:_COLUMNS]
-    return Row(rowid, parent, version, writer, mtime, type_, _bytes(name), _bytes(data), is_adrift)
+def _row_of(cell: Cell, *, is_adrift: bool) -> Row:
+    _, parent, version, writer, mtime, type_, name, data = cell.record[:_COLUMNS]
+    numbers = (cell.rowid, parent, version, writer, mtime, type_)
+    return Row(*numbers, _bytes(name), _bytes(data), is_adrift, cell.missing_bytes)
 
 
-def _bytes(value: carving.Value) -> bytes | None:
+def _bytes(value: Value) -> bytes | None:
     """Return content as SQLite casts it to a blob."""
     return value if value is None or isinstance(value, bytes) else str(value).encode()
 

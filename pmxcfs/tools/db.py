@@ -16,41 +16,13 @@ from pmxcfs.tools.checking import Examination, examine
 from pmxcfs.tools.comparing import Manner, compare
 from pmxcfs.tools.extracting import extract as extract_entries
 from pmxcfs.tools.importing import read_directory
+from pmxcfs.tools.manual import ABOUT, EXIT_DIFFERENT, EXIT_FAILURE, EXIT_USAGE
 from pmxcfs.tools.problems import Severity, printable
 from pmxcfs.tools.publishing import refuse_existing
 from pmxcfs.tools.rendering import notes, out
 from pmxcfs.tools.repairing import perform_repair, plan_repair, side_directory_of
 from pmxcfs.tools.snapshots import restore as restore_snapshot
 from pmxcfs.tools.snapshots import take_snapshot
-
-EXIT_DIFFERENT = 1
-EXIT_FAILURE = 2
-EXIT_USAGE = 255
-
-ABOUT = """Look at, compare, save and repair pmxcfs databases (config.db), without mounting them.
-
-DB is any config.db: the one of a running daemon, one whose daemon has crashed, or one copied from
-another host, then together with the config.db-wal beside it if there is one. Except for restore,
-and the new files that the other commands are told to make, nothing is ever written: everything
-works on a private copy below $TMPDIR, and not even SQLite's -wal and -shm files are touched.
-
-A damaged DB can be dumped, compared and extracted too. What is then shown is what repair would
-make of it.
-
-\b
-Exit status:
-    0  done; the database is sound; no difference
-    1  check found something wrong; diff found a difference; the copy that
-       snapshot made is damaged like the original; repair was not confirmed
-    2  it could not be done: nothing can be read, the target exists, a daemon runs
-  255  wrong usage
-
-\b
-Examples:
-  pmxcfs-db check /var/lib/pve-cluster/config.db
-  pmxcfs-db snapshot /var/lib/pve-cluster/config.db /root/backup/
-  pmxcfs-db extract /root/backup/config.db.20260105T020000Z /tmp/pve
-"""
 
 app = typer.Typer(
     name="pmxcfs-db",
@@ -132,7 +104,7 @@ def extract(
         Path, typer.Argument(metavar="DIR", help="Where to; made if it is missing.")
     ],
     path: Annotated[
-        str, typer.Argument(metavar="[PATH]", help="A file or directory in the database.")
+        str, typer.Argument(metavar="PATH", help="A file or directory in the database.")
     ] = "",
 ) -> None:
     """Write the tree, or a part, to files.
@@ -198,8 +170,8 @@ def snapshot(
 ) -> None:
     """Copy a database, even while it is in use.
 
-    The copy is one file with everything that is committed, all of one moment. In a directory it is called
-    config.db.TIME (UTC).
+    The copy is one file with everything that is committed, all of one moment. In a directory it is
+    called config.db.TIME (UTC).
 
     \b
     Examples:
@@ -253,8 +225,9 @@ def repair(
 ) -> None:
     """Make a sound database of a damaged one.
 
-    DB is not changed; NEW is written after it was shown what that takes. What has no place in the new tree goes to the directory NEW.lost+found, as
-    files that begin with their inode number, with report.json to say what each was and why.
+    DB is not changed; NEW is written after it was shown what that takes. What has no place in the
+    new tree goes to the directory NEW.lost+found, as files that begin with their inode number, with
+    report.json to say what each was and why.
 
     Of two entries with one name, number or VM id, the one with the higher version stays. What a
     missing directory or a file has in it, what is in itself, what has an impossible name, and what

@@ -12,6 +12,10 @@ PAGE_SIZE = 4096
 """The size of the pages in every database that the reference or this daemon has made."""
 
 _RESERVED_BYTES_MAX = 32
+AT_ENCODING = 56
+UTF8 = (0, 1)
+"""Where the header has the encoding of texts, and what it says for UTF-8 or before any text."""
+
 _AT_PAGE_SIZE, _AT_RESERVED, _AT_PAGE_COUNT, _AT_FREE = 16, 20, 28, 32
 
 

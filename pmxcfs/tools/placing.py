@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, ROOT_INODE, Entry, EntryType, Inode
 from pmxcfs.memdb.tree import Tree
-from pmxcfs.tools.claims import ROOT_NAME, VERSION_MAX, Claim, Claims, called, name_fault
+from pmxcfs.tools.claims import (
+    ROOT_NAME,
+    VERSION_MAX,
+    Claim,
+    Claims,
+    called,
+    missing_directory,
+    name_fault,
+)
 
 INODE_MAX = 2**62
 """Larger numbers are taken for damage: they would use up the versions that a tree can have."""
@@ -47,13 +55,12 @@ def place(claims: Claims) -> Placement:
     misfits += _misfits_of(winners, below, placed, reasons)
     if claims.root is not None and claims.root.entry.data:
         misfits.append(_content_of(claims.root.entry))
+    misfits += [_content_of(entry) for entry in placed.values() if _has_odd_content(entry)]
     tree = Tree(root)
     for entry in placed.values():
-        if entry.is_directory and entry.data:
-            misfits.append(_content_of(entry))
-            amendments.append(f"{called(entry)} is a directory, and loses its content")
-            entry = replace(entry, size=0, data=b"")
-        tree.put(entry)
+        fitting, changes = _fitted(entry, root.version)
+        amendments += [*winners[entry.inode].substitutions, *changes]
+        tree.put(fitting)
     return Placement(tree, tuple(misfits), tuple(amendments))
 
 
@@ -76,7 +83,7 @@ def _by_parent(claims: Iterable[Claim]) -> dict[Inode, list[Claim]]:
 
 def _rank(claim: Claim) -> tuple[bool, int, int]:
     """Return what decides which of two rivals stays; the higher one does."""
-    return not claim.is_adrift, claim.entry.version, claim.entry.inode
+    return not claim.is_adrift and not claim.missing_bytes, claim.entry.version, claim.entry.inode
 
 
 def _walk(below: Mapping[Inode, list[Claim]]) -> tuple[dict[Inode, Entry], dict[Inode, str]]:
@@ -88,7 +95,7 @@ def _walk(below: Mapping[Inode, list[Claim]]) -> tuple[dict[Inode, Entry], dict[
         taken: dict[bytes, Entry] = {}
         for claim in below.get(waiting.pop(), ()):
             entry = claim.entry
-            if reason := _unfit(entry):
+            if reason := _unfit(claim):
                 reasons[entry.inode] = reason
             elif entry.name in taken:
                 reasons[entry.inode] = f"has the place of {called(taken[entry.name])}"
@@ -98,7 +105,10 @@ def _walk(below: Mapping[Inode, list[Claim]]) -> tuple[dict[Inode, Entry], dict[
     return placed, reasons
 
 
-def _unfit(entry: Entry) -> str | None:
+def _unfit(claim: Claim) -> str | None:
+    entry = claim.entry
+    if claim.missing_bytes:
+        return f"lacks the last {claim.missing_bytes} bytes of its content"
     if fault := name_fault(entry.name):
         return fault
     if entry.inode > INODE_MAX or entry.version > INODE_MAX:
@@ -110,13 +120,11 @@ def _unfit(entry: Entry) -> str | None:
 
 def _root_of(claim: Claim | None, placed: Collection[Entry]) -> tuple[Entry, list[str]]:
     """Return the root for what has been placed, and what of it is not as it is stored."""
-    amendments = []
+    amendments = list(claim.substitutions) if claim else []
     stored = claim.entry.version if claim else 0
     version = stored if 0 < stored <= VERSION_MAX else 1
-    numbers: list[int] = [entry.inode for entry in placed]
-    if version != stored:
-        numbers += [entry.version for entry in placed]
-    version = max([version, *numbers])
+    if version != stored or any(entry.inode > version for entry in placed):
+        version = max([version, *(max(entry.inode, entry.version) for entry in placed)])
     if claim is None:
         amendments.append(f"the version row is missing, and made anew with version {version}")
     elif version != stored:
@@ -169,7 +177,7 @@ def _misfits_of(
 def _reason_of(entry: Entry, winners: Mapping[Inode, Claim]) -> str | None:
     parent = winners.get(entry.parent)
     if parent is None:
-        return f"is in a directory that is missing, inode {entry.parent}"
+        return f"is in {missing_directory(entry)}"
     if not parent.entry.is_directory:
         return f"is in a file instead of a directory: {called(parent.entry)}"
     return None

@@ -156,14 +156,17 @@ def show_plan(repair: Repair, side: Path) -> None:
     for sentence in repair.amendments:
         out.print(f"change   {sentence}")
     for misfit in repair.misfits:
-        out.print(f"set aside {_described(misfit)}")
-    for number, _ in repair.lost_pages:
-        out.print(f"set aside page {number}, which could not be read as a whole")
+        out.print(f"aside    {_described(misfit)}")
+    for number, content in repair.lost_pages:
+        if content:
+            out.print(f"aside    page {number}, which could not be read as a whole")
+        else:
+            out.print(f"lost     page {number}, which is not in the file")
     tree = repair.tree
     out.print(f"keep     {len(tree)} entries, {tree.content_size_bytes} bytes")
     if repair.has_losses:
         out.print(
-            f"What is set aside goes to {side}; nothing is deleted, nothing is done in place."
+            f"What is put aside goes to {side}; nothing is deleted, nothing is done in place."
         )
 
 

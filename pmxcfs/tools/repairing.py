@@ -27,7 +27,8 @@ class Repair:
         tree: what the new database will hold.
         misfits: what of the old one is not in it, and goes to the side directory.
         amendments: what else is not as it was, as sentences.
-        lost_pages: the bytes of pages that could not be read as a whole, by number.
+        lost_pages: the bytes of pages that could not be read as a whole, by number; none of a
+            page that is missing.
     """
 
     tree: Tree

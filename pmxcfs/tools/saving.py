@@ -32,8 +32,10 @@ def save(misfits: Sequence[Misfit], pages: Iterable[tuple[int, bytes]], side: Pa
         side.mkdir(mode=DIRECTORY_MODE)
         lines = [line for misfit in misfits for line in _save_misfit(misfit, side)]
         for number, content in pages:
-            (side / f"page-{number}.bin").write_bytes(content)
-            lines.append({"page": number, "saved": f"page-{number}.bin"})
+            name = f"page-{number}.bin" if content else None
+            lines.append({"page": number, "saved": name})
+            if name:
+                (side / name).write_bytes(content)
         report = side / REPORT_NAME
         report.write_text("".join(json.dumps(line) + "\n" for line in lines))
         for path in (report, *side.glob("page-*.bin")):
