@@ -50,11 +50,8 @@ class OpenFiles:
             return
         for change in changes:
             file = self._files.get(change.inode)
-            if file is None:
-                continue
-            entry = change.after if change.after is not None else change.before
-            if entry is not None:
-                file.entry = entry
+            if file is not None and change.after is not None:
+                file.entry = change.after
 
     def follow_tree(self, find: Callable[[Inode], Entry | None]) -> None:
         """Keep up with a tree that was replaced as a whole."""
