@@ -5,13 +5,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pmxcfs.memdb.counters import OBSERVED_PATHS
 from pmxcfs.memdb.entry import Entry
 from pmxcfs.memdb.index import Index, entry_checksum, index_of, tree_checksum
 from pmxcfs.memdb.memdb import Memdb, Outcome
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, SetMtime, Write
 from pmxcfs.memdb.tree import Tree
 
-RECORDED = json.loads((Path(__file__).parent / "vectors/vectors-filesystem.json").read_text())
+VECTORS = Path(__file__).parent / "vectors"
+RECORDED = json.loads((VECTORS / "vectors-filesystem.json").read_text())
 
 
 def test_every_recorded_operation_gives_the_recorded_result_and_tree() -> None:
@@ -51,6 +53,12 @@ def test_a_file_system_counts_entries_and_content_as_recorded() -> None:
             apply(memdb, step)
     assert len(memdb.tree) == 13
     assert memdb.tree.content_size_bytes == 2
+
+
+def test_the_observed_files_are_the_recorded_ones_in_their_order() -> None:
+    recorded = json.loads((VECTORS / "views/01.json").read_text())["special"][".version"]
+    shown = [name.encode() for name in json.loads(recorded)]
+    assert shown == [b"starttime", b"clinfo", b"vmlist", *OBSERVED_PATHS, b"kvstore"]
 
 
 def apply(memdb: Memdb, step: dict[str, Any]) -> Outcome:

@@ -12,12 +12,15 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 
-import pytest  # noqa: F401 - loaded before forking, and hypothesis and trio too
+import hypothesis.strategies  # noqa: F401 - for all trials, since it takes long
+import structlog  # noqa: F401
+import trio  # noqa: F401
 
 from tests.mutants.accepted import Accepted
 from tests.mutants.mutations import Mutant, mutants_of
-from tests.mutants.scope import ROOT, tests_by_module
+from tests.mutants.scope import ROOT, Tests, tests_by_module
 from tests.mutants.trial import Trials, Verdict, time_of
 
 _LIMIT_FACTOR = 10
@@ -76,18 +79,15 @@ def _sample(
 
 def _try_module(
     module: str,
-    tests: tuple[str, ...],
+    tests: Tests,
     mutants: list[Mutant],
     workers: int,
     accepted: Accepted,
     findings: _Findings,
 ) -> None:
-    status, spent_s = time_of(tests)
-    if status != 0:
-        sys.exit(f"mutants: the tests of {module} fail without a mutant: {' '.join(tests)}")
-    limit_s = max(_LIMIT_S_MIN, spent_s * _LIMIT_FACTOR)
+    limit_s = max(_LIMIT_S_MIN, _time_of(tests.all) * _LIMIT_FACTOR)
     name = module.removesuffix(".py").replace("/", ".")
-    trials = Trials(name, ROOT / module, tests, limit_s, workers)
+    trials = Trials(name, ROOT / module, (*tests.own, *tests.all), limit_s, workers)
     began = time.monotonic()
     counts: Counter[str] = Counter()
     for mutant, verdict in trials.run(mutants):
@@ -101,6 +101,14 @@ def _try_module(
     _progress("")
     told = ", ".join(f"{number} {what}" for what, number in sorted(counts.items()))
     print(f"{module:34} {len(mutants):4}: {told}, {time.monotonic() - began:.0f} s", flush=True)
+
+
+@cache
+def _time_of(tests: tuple[str, ...]) -> float:
+    status, spent_s = time_of(tests)
+    if status != 0:
+        sys.exit(f"mutants: these tests fail without a mutant: {' '.join(tests)}")
+    return spent_s
 
 
 def _progress(text: str) -> None:

@@ -1,5 +1,6 @@
 """Which modules are mutated, and which tests should notice: the fastest first."""
 
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -45,18 +46,26 @@ _TESTS_BY_PATTERN = {
 }
 
 
-def tests_by_module(pattern: str) -> dict[str, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """The tests of one module, as paths: all of them, and before them those named after it."""
+
+    own: tuple[str, ...]
+    all: tuple[str, ...]
+
+
+def tests_by_module(pattern: str) -> dict[str, Tests]:
     """Return the tests of every module (path below the root) that a pattern of paths names."""
     found = {}
     for glob, tests in _TESTS_BY_PATTERN.items():
         for path in sorted(ROOT.glob(glob)):
             module = str(path.relative_to(ROOT))
-            if fnmatch(module, pattern) and path.stat().st_size and path.stem != "__init__":
-                found[module] = (*_own_tests(path.stem, tests), *tests)
+            if fnmatch(module, pattern) and path.stem != "__init__":
+                found[module] = Tests(_own_tests(path.stem, tests), tests)
     return found
 
 
-def _own_tests(stem: str, tests: tuple[str, ...]) -> list[str]:
+def _own_tests(stem: str, tests: tuple[str, ...]) -> tuple[str, ...]:
     """Return the test module that is named after a module, if there is one."""
     candidates = (f"{directory}/test_{stem}.py" for directory in tests)
-    return [candidate for candidate in candidates if (ROOT / candidate).is_file()]
+    return tuple(candidate for candidate in candidates if (ROOT / candidate).is_file())

@@ -28,7 +28,10 @@ import pytest
 from tests.mutants.mutations import Mutant
 
 _MEMORY_BYTES_MAX = 3 * 1024**3
-_ARGUMENTS = ("-x", "-q", "-s", "--no-header", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+_ARGUMENTS = (
+    *("-x", "-q", "-s", "--no-header", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
+    *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
+)
 _SURVIVED = 0
 _NO_CODE = 90  # the function was not found at run time: exchange the module instead
 _BROKEN = {4, 5}  # pytest: wrong usage, no tests
