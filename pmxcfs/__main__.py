@@ -56,6 +56,7 @@ def parse(arguments: list[str]) -> Options:
         sys.exit(EXIT_FAILURE)
     return Options(
         node_name=found.nodename or os.uname().nodename.partition(".")[0],
+        has_given_name=found.nodename is not None,
         mountpoint=found.mountpoint,
         state_dir=found.state_dir,
         run_dir=found.run_dir,

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from pmxcfs import instance, views
+from pmxcfs.address import own_address
 from pmxcfs.clockwork import tell_time
 from pmxcfs.control import SOCKET_NAME, StatusSocket
 from pmxcfs.database import Database
@@ -27,8 +28,11 @@ from pmxcfs.loopback import LoopbackGroup
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Write
 from pmxcfs.options import Options
-from pmxcfs.replica import ClusterMapRead, QuorumChanged, Replica, VerifyDue
+from pmxcfs.replica import QuorumChanged, Replica, VerifyDue
 from pmxcfs.status.members import ClusterInfo
+from pmxcfs.status.state import ClusterStatus
+from pmxcfs.status_driver import StatusDriver
+from pmxcfs.status_node import StatusNode
 from pmxcfs.waits.vigil import NodesNamed, RingSeen
 
 log = structlog.get_logger("main")
@@ -82,10 +86,25 @@ async def _run_with_database(
         if options.is_local and _has_corosync_conf(memdb):
             log.warning("forced local mode: the cluster's other nodes will not see changes")
         replica = Replica(memdb, node_name=options.node_name, standalone=is_standalone)
-        driver = Driver(replica, database, clock=lambda: int(time.time()))
-        await _serve(options, switch, gid, driver, ready)
+        driver = Driver(replica, database, clock=_now_s)
+        status = await _status(options, is_standalone=is_standalone)
+        await _serve(options, switch, gid, driver, status, ready)
     finally:
         database.close()
+
+
+async def _status(options: Options, *, is_standalone: bool) -> StatusDriver:
+    """Begin to know the cluster; the log begins with the news that we start."""
+    ip = None if is_standalone else await own_address(options)
+    # Counted in microseconds of the second: no number comes twice in one, whoever restarts us.
+    first_uid = time.time_ns() // 1000 % 1_000_000 + 1
+    node = StatusNode(ClusterStatus(options.node_name, ip=ip, first_uid=first_uid))
+    node.start_log(Pid(os.getpid()), _now_s())
+    return StatusDriver(node, clock=_now_s)
+
+
+def _now_s() -> int:
+    return int(time.time())
 
 
 def _load(database: Database, options: Options) -> Memdb:
@@ -116,22 +135,29 @@ def _has_corosync_conf(memdb: Memdb) -> bool:
 
 
 async def _serve(
-    options: Options, switch: DebugSwitch, gid: int, driver: Driver, ready: Callable[[], None]
+    options: Options,
+    switch: DebugSwitch,
+    gid: int,
+    driver: Driver,
+    status: StatusDriver,
+    ready: Callable[[], None],
 ) -> None:
     """Start what the mount depends on, serve the mount, and stop in the reverse order."""
     replica = driver.replica
     process = views.Process(Pid(os.getpid()), int(time.time()))
-    operations = _operations(driver, process, switch, gid)
-    status = StatusSocket(
-        options.run_dir / SOCKET_NAME, gid, lambda: views.status_line(replica, process)
+    operations = _operations(driver, status, process, switch, gid)
+    control = StatusSocket(
+        options.run_dir / SOCKET_NAME,
+        gid,
+        lambda: views.status_line(replica, status.node.status, process),
     )
     group = _standalone_group if replica.is_standalone else _cluster_group
     async with (
         session.mounted(operations, options.mountpoint) as mount,
-        group(driver, options),
+        group(driver, status, options),
         trio.open_nursery() as services,
     ):
-        await services.start(status.run)
+        await services.start(control.run)
         await services.start(_stop_on_signal, mount)
         with (
             instance.restart_flag(options.restart_flag, gid),
@@ -146,9 +172,9 @@ async def _serve(
 
 
 def _operations(
-    driver: Driver, process: views.Process, switch: DebugSwitch, gid: int
+    driver: Driver, status: StatusDriver, process: views.Process, switch: DebugSwitch, gid: int
 ) -> PmxcfsOperations:
-    replica = driver.replica
+    replica, known = driver.replica, status.node.status
 
     def set_debug(is_on: bool) -> None:
         switch.is_on = is_on
@@ -156,16 +182,23 @@ def _operations(
 
     virtual: list[virtual_files.VirtualObject] = [
         *virtual_files.node_links(replica.node_name),
-        virtual_files.read_only(b".version", lambda: views.version_text(replica, process)),
-        virtual_files.read_only(b".members", lambda: views.members_text(replica)),
+        virtual_files.read_only(b".version", lambda: views.version_text(replica, known, process)),
+        virtual_files.read_only(
+            b".members", lambda: views.members_text(known, is_quorate=replica.is_quorate)
+        ),
         virtual_files.read_only(b".vmlist", lambda: views.vmlist_text(replica)),
+        virtual_files.read_only(b".clusterlog", lambda: views.clusterlog_text(known)),
+        virtual_files.read_only(b".rrd", lambda: views.rrd_text(known, _now_s())),
         virtual_files.debug_switch(lambda: switch.is_on, set_debug),
     ]
     return PmxcfsOperations(driver, virtual, gid=gid)
 
 
 @asynccontextmanager
-async def _standalone_group(driver: Driver, options: Options) -> AsyncIterator[None]:
+async def _standalone_group(
+    driver: Driver, status: StatusDriver, options: Options
+) -> AsyncIterator[None]:
+    """Be the tree's group alone; the status needs none."""
     group = LoopbackGroup(Member(LOCAL_NODE_ID, Pid(os.getpid())), driver.feed)
     driver.attach(group)
     group.start()
@@ -173,11 +206,13 @@ async def _standalone_group(driver: Driver, options: Options) -> AsyncIterator[N
 
 
 @asynccontextmanager
-async def _cluster_group(driver: Driver, options: Options) -> AsyncIterator[None]:
-    """Take part in the cluster: the group, the quorum and the list of nodes, each on its own."""
+async def _cluster_group(
+    driver: Driver, status: StatusDriver, options: Options
+) -> AsyncIterator[None]:
+    """Take part in the cluster: the groups, the quorum and the list of nodes, each on its own."""
     # Only a cluster needs corosync's libraries.
     from pmxcfs.corosync.cmap import ClusterMapWatch
-    from pmxcfs.corosync.group import DCDB_GROUP, CpgGroup
+    from pmxcfs.corosync.group import DCDB_GROUP, KVSTORE_GROUP, CpgGroup
     from pmxcfs.corosync.quorum import QuorumWatch
 
     def on_group(events: Sequence[GroupEvent]) -> None:
@@ -190,15 +225,18 @@ async def _cluster_group(driver: Driver, options: Options) -> AsyncIterator[None
         driver.feed([RingSeen(node_ids)])
 
     def on_nodes(info: ClusterInfo) -> None:
-        names = {node.node_id: node.name for node in info.nodes}
-        driver.feed([ClusterMapRead(info), NodesNamed(names)])
+        driver.feed([NodesNamed({node.node_id: node.name for node in info.nodes})])
+        status.learn_nodes(info)
 
     group = CpgGroup(DCDB_GROUP, on_group)
     driver.attach(group)
+    status_group = CpgGroup(KVSTORE_GROUP, status.feed, log_domain="status")
+    status.attach(status_group)
+    nodes = ClusterMapWatch(on_nodes)
     async with trio.open_nursery() as nursery:
         await nursery.start(_publish_corosync_conf, driver, options)
         quorum = QuorumWatch(on_quorum, on_ring=on_ring)
-        for task in (quorum.run, ClusterMapWatch(on_nodes).run, group.run):
+        for task in (quorum.run, nodes.run, group.run, status_group.run):
             nursery.start_soon(task)
         nursery.start_soon(_verify_now_and_then, driver)
         nursery.start_soon(tell_time, driver)

@@ -13,7 +13,7 @@ COROSYNC_CONF = Path("/etc/corosync/corosync.conf")
 class Options:
     """The daemon's settings; the paths default to the reference's.
 
-    ``node_name`` is the host name up to its first dot unless given.
+    ``node_name`` is the host name up to its first dot unless given, as ``has_given_name`` tells.
     """
 
     node_name: str
@@ -21,6 +21,7 @@ class Options:
     state_dir: Path = STATE_DIR
     run_dir: Path = RUN_DIR
     corosync_conf: Path = COROSYNC_CONF
+    has_given_name: bool = False
     is_local: bool = False
     is_foreground: bool = False
     is_debug: bool = False

@@ -31,7 +31,6 @@ from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import Delete, Operation, SetMtime, UnlockRequest
 from pmxcfs.memdb.paths import is_lock_path
 from pmxcfs.waits.vigil import Vigil, WatchEvent
-from pmxcfs.status.members import ClusterInfo, Membership
 
 log = structlog.get_logger("dcdb")
 
@@ -44,18 +43,11 @@ class QuorumChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterMapRead:
-    """Corosync's configuration map was read, at the start or after it changed."""
-
-    info: ClusterInfo
-
-
-@dataclass(frozen=True, slots=True)
 class VerifyDue:
     """It is time to compare the checksums of all members' trees."""
 
 
-HandledEvent = GroupEvent | QuorumChanged | ClusterMapRead | VerifyDue
+HandledEvent = GroupEvent | QuorumChanged | VerifyDue
 Event = HandledEvent | WatchEvent
 
 
@@ -69,7 +61,6 @@ class Replica:
     def __init__(self, memdb: Memdb, *, node_name: str, standalone: bool) -> None:
         self.node_name = node_name
         self.is_standalone = standalone
-        self.membership = Membership()
         self._application = TreeApplication(memdb)
         self._application.is_quorate = standalone
         self._machine = Machine(self._application, protocol_version=PROTOCOL_VERSION, domain="dcdb")
@@ -155,8 +146,7 @@ class Replica:
         match event:
             case Delivered(sender, data):
                 return self._machine.on_message(sender, data, now_s)
-            case ConfigurationChange(members):
-                self.membership.learn_online(member.node_id for member in members)
+            case ConfigurationChange():
                 return self._machine.on_configuration(event, now_s)
             case SendFailed(data):
                 return self._machine.on_send_failed(data)
@@ -167,9 +157,6 @@ class Replica:
                 return self._machine.disconnect()
             case QuorumChanged(quorate):
                 return self._on_quorum(quorate)
-            case ClusterMapRead(info):
-                self.membership.learn_nodes(info)
-                return []
             case VerifyDue():
                 return self._machine.request_verify(now_s)
 

@@ -1,19 +1,28 @@
-"""The texts that describe a node: .version, .members, .vmlist, and its status as one line of JSON.
+"""The texts that describe a node and its cluster, and the node's status as one line of JSON.
 
-They are made from the replica's state and are byte for byte in the reference's form, which is JSON
-laid out by hand; clients of the mount and of the IPC service get the same bytes.
+They are byte for byte in the reference's form, which is JSON laid out by hand, except where the
+reference's would not be JSON; clients of the mount and of the IPC service get the same bytes.
 
 Source: docs/PROTOCOL.md, "Status texts".
 """
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 
 from pmxcfs import __version__
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.identity import Pid
 from pmxcfs.memdb.index import tree_checksum
 from pmxcfs.replica import Replica
+from pmxcfs.status.entry import LogEntry
+from pmxcfs.status.json_text import quoted, quoted_message
+from pmxcfs.status.kvstore import Table
+from pmxcfs.status.members import ClusterNode
+from pmxcfs.status.state import ClusterStatus
+
+LOG_FILE_ENTRIES = 50
+"""How many entries ``.clusterlog`` shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +33,50 @@ class Process:
     started_at_s: int
 
 
-def version_text(replica: Replica, process: Process) -> bytes:
+def version_text(replica: Replica, status: ClusterStatus, process: Process) -> bytes:
     """Return ``.version``: the counters by which clients notice what changed."""
     counters = [
         f'"starttime": {process.started_at_s},',
-        f'"clinfo": {replica.membership.version},',
+        f'"clinfo": {status.membership.version},',
         f'"vmlist": {replica.memdb.guests.version},',
         *(f'"{path.decode()}": {count},' for path, count in replica.memdb.counters.items()),
     ]
-    key_values = ['"kvstore": {', f'"{replica.node_name}": {{', "}", "}"]
-    return _lines("{", *counters, *key_values, "}")
+    return _lines("{", *counters, '"kvstore": {', ",\n".join(_value_versions(status)) + "}", "}")
 
 
-def members_text(replica: Replica) -> bytes:
-    """Return ``.members``: the nodes of the cluster and which of them are online."""
-    name, version = f'"nodename": "{replica.node_name}"', replica.membership.version
-    info = replica.membership.info
+def members_text(status: ClusterStatus, *, is_quorate: bool) -> bytes:
+    """Return ``.members``: the nodes of the cluster, which of them are online, and where."""
+    name = f'"nodename": {quoted(status.node_name)}'
+    version, info = status.membership.version, status.membership.info
     if info is None or not info.nodes:
         return _lines("{", f"{name},", f'"version": {version}', "}")
     summary = (
-        f'"cluster": {{ "name": "{info.name}", "version": {info.config_version}, '
-        f'"nodes": {len(info.nodes)}, "quorate": {int(replica.is_quorate)} }},'
+        f'"cluster": {{ "name": {quoted(info.name)}, "version": {info.config_version}, '
+        f'"nodes": {len(info.nodes)}, "quorate": {int(is_quorate)} }},'
     )
-    nodes = [
-        f'  "{node.name}": {{ "id": {node.node_id}, '
-        f'"online": {int(replica.membership.is_online(node.node_id))}}}'
-        for node in info.nodes
-    ]
+    nodes = [_node(node, status) for node in info.nodes]
     opening = ["{", f"{name},", f'"version": {version},', summary, '"nodelist": {']
     return _lines(*opening, ",\n".join(nodes), "  }", "}")
+
+
+def clusterlog_text(
+    status: ClusterStatus, entries_max: int = LOG_FILE_ENTRIES, ident: bytes = b""
+) -> bytes:
+    """Return ``.clusterlog``: what the nodes have logged, the newest first.
+
+    Args:
+        status: has the log.
+        entries_max: how many entries at most.
+        ident: only those of this user, if not empty.
+    """
+    shown = islice(status.log.entries(ident), entries_max)
+    entries = ",\n".join(map(_log_line, shown))
+    return _lines("{", '"data": [', *([entries] if entries else []), "]", "}")
+
+
+def rrd_text(status: ClusterStatus, now_s: int) -> bytes:
+    """Return ``.rrd``: the latest metrics, one ``key:value`` a line."""
+    return status.metrics.dump(now_s).text
 
 
 def vmlist_text(replica: Replica) -> bytes:
@@ -70,13 +94,13 @@ def vmlist_text(replica: Replica) -> bytes:
     )
 
 
-def status_line(replica: Replica, process: Process) -> bytes:
+def status_line(replica: Replica, status: ClusterStatus, process: Process) -> bytes:
     """Return the state of this node as one line of JSON.
 
     Source: docs/LAB.md, "The status socket".
     """
-    name_of = replica.membership.name_of
-    status = {
+    name_of = status.membership.name_of
+    line = {
         "nodename": replica.node_name,
         "version": __version__,
         "pid": process.pid,
@@ -94,7 +118,37 @@ def status_line(replica: Replica, process: Process) -> bytes:
         "tree_entries": len(replica.memdb.tree),
         "tree_checksum": tree_checksum(replica.memdb.tree).hex(),
     }
-    return json.dumps(status).encode() + b"\n"
+    return json.dumps(line).encode() + b"\n"
+
+
+def _value_versions(status: ClusterStatus) -> list[str]:
+    """Return a piece of text for each node that has published values, ours first."""
+    info, values = status.membership.info, status.values
+    pieces = [_table(status.node_name, values.own)]
+    for node in info.nodes if info is not None else ():
+        table = values.of(node.node_id)
+        if table is not None and node.name != status.node_name:
+            pieces.append(_table(node.name, table))
+    return pieces
+
+
+def _table(node_name: str, table: Table) -> str:
+    versions = [f"{quoted(key)}: {value.version}" for key, value in table.values.items()]
+    return f"{quoted(node_name)}: {{\n" + ",\n".join(versions) + "}\n"
+
+
+def _node(node: ClusterNode, status: ClusterStatus) -> str:
+    is_online, ip = status.membership.is_online(node.node_id), status.membership.ip_of(node.name)
+    address = f', "ip": {quoted(ip)}' if ip is not None else ""
+    return f'  {quoted(node.name)}: {{ "id": {node.node_id}, "online": {int(is_online)}{address}}}'
+
+
+def _log_line(entry: LogEntry) -> str:
+    return (
+        f'{{"uid": {entry.uid}, "time": {entry.time_s}, "pri": {entry.priority}, '
+        f'"tag": {quoted(entry.tag)}, "pid": {entry.pid}, "node": {quoted(entry.node)}, '
+        f'"user": {quoted(entry.ident)}, "msg": {quoted_message(entry)}}}'
+    )
 
 
 def _sync_word(mode: Mode) -> str:

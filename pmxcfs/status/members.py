@@ -1,4 +1,4 @@
-"""The nodes of the cluster, as configured and as seen: who exists, and who is online."""
+"""The nodes of the cluster, as configured and as seen: who exists, who is online, and where."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,15 +27,16 @@ class Membership:
     """The configured nodes and which of them take part, with a counter that moves on every change.
 
     Nodes stay as they were when the connection to the group is lost; the next configuration
-    change corrects them.
+    change corrects them. Addresses are kept by name, even of nodes that are gone.
 
     Source: docs/PROTOCOL.md, "Status texts".
     """
 
     def __init__(self) -> None:
         self.info: ClusterInfo | None = None
-        self.version = 0
+        self.version = 1  # what we know of ourselves
         self._online: frozenset[NodeId] = frozenset()
+        self._ips: dict[str, bytes] = {}
 
     def learn_nodes(self, info: ClusterInfo) -> None:
         """Take over a new reading of corosync's configuration."""
@@ -48,9 +49,23 @@ class Membership:
         if self.info is not None:
             self.version += 1
 
+    def begin_with(self, name: str, ip: bytes) -> None:
+        """Know our own address from the start."""
+        self._ips[name] = ip
+
+    def learn_ip(self, name: str, ip: bytes) -> None:
+        """Take over the address that a node tells, as text."""
+        if self._ips.get(name) != ip:
+            self._ips[name] = ip
+            self.version += 1
+
     def is_online(self, node_id: NodeId) -> bool:
         """Whether a process of this node is in the group."""
         return node_id in self._online
+
+    def ip_of(self, name: str) -> bytes | None:
+        """Return the address that a node told, as text; None if it told none."""
+        return self._ips.get(name)
 
     def name_of(self, node_id: NodeId) -> str | None:
         """Return the configured name of a node, or None if the configuration has no such node."""

@@ -48,10 +48,6 @@ print(json.dumps({"files": seen, "root": {"mode": oct(root.st_mode), "gid": root
 TEXT_OF_THE_MOMENT = (".version", ".members", ".vmlist", ".rrd", ".clusterlog")
 
 
-NOT_YET = {".rrd", ".clusterlog"}
-"""What our mount shows from the stage on that brings volatile state."""
-
-
 def www_data() -> int:
     return grp.getgrnam("www-data").gr_gid
 
@@ -141,8 +137,7 @@ def view() -> dict[str, Any]:
 def test_the_mount_shows_what_the_reference_showed(lab_of_view: Lab) -> None:
     expected = by_path(view()["files"], www_data())
     seen = by_path(seen_on(lab_of_view, "node1")["files"], www_data())
-    assert not seen.keys() - expected.keys()
-    assert expected.keys() - seen.keys() <= NOT_YET
+    assert seen.keys() == expected.keys()
     wrong = {path: (seen[path], expected[path]) for path in seen if seen[path] != expected[path]}
     assert not wrong
     lab_of_view.trees_are_equal()

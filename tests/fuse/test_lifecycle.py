@@ -81,7 +81,7 @@ def test_the_dead_mounts_of_crashed_predecessors_are_taken_away(new_daemon: NewD
     daemon = new_daemon()
     for turn in range(2):
         daemon.start("-l")
-        assert len(listed(daemon.mountpoint)) == 8 + turn
+        assert len(listed(daemon.mountpoint)) == 10 + turn
         (daemon.mountpoint / f"f{turn}").write_bytes(b"text")
         daemon.kill()
         assert refusal(os.stat, daemon.mountpoint) == errno.ENOTCONN

@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.fuse.calls import listed, refusal
 from tests.fuse.daemon import Daemon
 
-VIRTUAL = {".version", ".members", ".vmlist", ".debug", "local", "qemu-server", "lxc", "openvz"}
+STATUS_FILES = {".version", ".members", ".vmlist", ".clusterlog", ".rrd"}
+VIRTUAL = {*STATUS_FILES, ".debug", "local", "qemu-server", "lxc", "openvz"}
 
 
 def test_the_root_lists_the_virtual_objects(mount: Path) -> None:
@@ -26,12 +27,18 @@ def test_links_lead_to_our_node(mount: Path, daemon: Daemon) -> None:
 
 
 def test_status_files_are_json_and_as_long_as_stat_says(mount: Path) -> None:
-    for name in (".version", ".members", ".vmlist"):
+    for name in STATUS_FILES:
         text = (mount / name).read_bytes()
-        assert isinstance(json.loads(text), dict)
+        assert name == ".rrd" or isinstance(json.loads(text), dict)
         assert (mount / name).stat().st_size == len(text)
         assert stat.S_IMODE((mount / name).stat().st_mode) == 0o440
         assert (mount / name).stat().st_mtime == 0
+
+
+def test_the_cluster_log_begins_with_our_start(mount: Path, daemon: Daemon) -> None:
+    (entry,) = json.loads((mount / ".clusterlog").read_bytes())["data"]
+    assert (entry["msg"], entry["pid"]) == ("starting cluster log", daemon.pid)
+    assert (entry["node"], entry["user"], entry["tag"]) == (daemon.node_name, "root", "cluster")
 
 
 def test_a_status_file_is_as_fresh_as_the_last_change(mount: Path) -> None:
@@ -79,7 +86,7 @@ def test_many_readers_never_see_a_mixed_text(mount: Path) -> None:
 
 
 def test_status_files_take_no_changes(mount: Path) -> None:
-    for name in (".version", ".members", ".vmlist"):
+    for name in STATUS_FILES:
         path = mount / name
         assert refusal(path.write_bytes, b"x") == errno.EIO
         assert refusal(os.truncate, path, 0) == errno.EIO
