@@ -5,32 +5,31 @@ else that opens and closes the file or its ``-shm``, would drop the locks that k
 from deleting the write-ahead log under us.
 """
 
-import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Protocol
 
 import apsw
-import structlog
 
 from pmxcfs import vetting
-from pmxcfs.errors import StorageError
-from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, Inode, merged
+from pmxcfs.database_files import DatabaseFiles, make_private, set_aside_an_orphaned_log
+from pmxcfs.errors import StorageError, TemporaryStorageError
+from pmxcfs.memdb.entry import ROOT_INODE, Change, EntryType, merged
 from pmxcfs.memdb.tree import Tree
+from pmxcfs.rows import ROOT_NAME, Row, columns_of, entry_of, signed
 
-log = structlog.get_logger("database")
+BUSY_TIMEOUT_MS = 10_000
+"""How long opening waits for somebody who has locked the database, as in the reference."""
 
-Row: TypeAlias = tuple[Any, ...]
+FREE_BYTES_MIN = 4 * 1024 * 1024
+"""A disk that was full is no longer: it takes the largest file, twice, with its pages' overhead."""
 
-BUSY_TIMEOUT_MS = 2000
-
-_MODE = 0o600
-_ROOT_NAME = b"__version__"
-_U32 = 2**32 - 1
-_U64 = 2**64 - 1
-_U8 = 2**8 - 1
+LOG_BYTES_MAX = 16 * 1024 * 1024
+"""To what the write-ahead log is cut when it begins anew, had it grown beyond."""
 
 _CREATE_TABLE = """
 CREATE TABLE IF NOT EXISTS tree (
@@ -55,8 +54,21 @@ WHERE inode = ?
 """
 _UPDATE_DATA = "UPDATE tree SET data = ? WHERE inode = ?"
 _DELETE = "DELETE FROM tree WHERE inode = ?"
+_PROBE = "UPDATE tree SET version = version WHERE inode = ?"
 
+_NO_ROOM = (ENOSPC, EDQUOT)
 _SIGNS_OF_DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
+
+
+class LogKeeper(Protocol):
+    """Who brings the write-ahead log into the file before it becomes long."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the log may grow at this moment."""
+
+    def note_pages(self, pages: int) -> None:
+        """Hear how many pages the log has; called after each commit."""
 
 
 class Database:
@@ -73,11 +85,14 @@ class Database:
     ) -> None:
         self._connection = connection
         self._path = path
+        self._files: DatabaseFiles | None = None
+        self._keeper: LogKeeper | None = None
+        self._is_disk_full = False
         self._execute(_CREATE_TABLE)
         self.was_new = not self._rows("SELECT 1 FROM tree LIMIT 1")
         self._is_pristine = self.was_new
         if self.was_new:
-            row = (ROOT_INODE, ROOT_INODE, 1, 0, now_s, EntryType.FILE, _ROOT_NAME, None)
+            row = (ROOT_INODE, ROOT_INODE, 1, 0, now_s, EntryType.FILE, ROOT_NAME, None)
             self._execute(_INSERT, row)
 
     @classmethod
@@ -93,21 +108,23 @@ class Database:
                 the sentence names the commands that show and repair it.
         """
         try:
-            _make_private(path)
-            _set_aside_an_orphaned_log(path, now_s)
+            make_private(path)
+            set_aside_an_orphaned_log(path, now_s)
             connection = apsw.Connection(str(path))
         except (OSError, apsw.Error) as error:
             raise StorageError(f"cannot open {path}: {error}") from error
         try:
             _vet(connection)
             _prepare(connection)
-            return cls(connection, now_s, path)
+            database = cls(connection, now_s, path)
+            database._serve()
         except (*_SIGNS_OF_DAMAGE, _DamageError) as error:
             connection.close(True)
             raise _refusal(path, error) from error
-        except (apsw.Error, StorageError) as error:
+        except (apsw.Error, OSError, StorageError) as error:
             connection.close(True)
             raise StorageError(f"cannot use {path}: {error}") from error
+        return database
 
     @classmethod
     def in_memory(cls, now_s: int = 0) -> "Database":
@@ -122,7 +139,7 @@ class Database:
                 and names the commands that show and repair it.
         """
         try:
-            tree = Tree.from_entries(map(_entry_of, self._rows(_SELECT)))
+            tree = Tree.from_entries(map(entry_of, self._rows(_SELECT)))
         except StorageError as error:
             raise self.refusal(error) from error
         if self._is_pristine:
@@ -140,18 +157,54 @@ class Database:
             changes: in the order in which they were made; they may touch an inode repeatedly.
 
         Raises:
-            StorageError: nothing was written.
+            TemporaryStorageError: nothing was written, since somebody else is writing or the disk
+                is full. It never waits for that to change.
+            StorageError: nothing was written; the database is damaged, or no longer in its place.
         """
-        try:
-            self._execute("BEGIN IMMEDIATE")
+        with self._transaction():
             for change in merged(changes):
                 self._write(change)
-            self._execute("COMMIT")
-        except StorageError:
-            if self._connection.in_transaction:
-                self._execute("ROLLBACK")
-            raise
         self._is_pristine = False
+
+    def probe(self) -> None:
+        """Write what is there already, to see whether changes would be taken.
+
+        Raises:
+            TemporaryStorageError: they would not, at this moment.
+            StorageError: they would not.
+        """
+        if self._is_disk_full and self._files is not None:
+            self._files.check_room(FREE_BYTES_MIN)
+        with self._transaction():
+            self._change_row(_PROBE, (ROOT_INODE,))
+
+    def sync(self) -> None:
+        """Return once all that was committed survives a loss of power. May be called in a thread.
+
+        Raises:
+            StorageError: it may not survive.
+        """
+        if self._files is not None:
+            self._files.sync()
+
+    def check_place(self) -> None:
+        """See whether the files are still where they were opened.
+
+        Raises:
+            StorageError: somebody has removed or replaced them.
+        """
+        if self._files is not None:
+            self._files.check()
+
+    def attach_log_keeper(self, keeper: LogKeeper) -> None:
+        """Leave it to somebody else to keep the write-ahead log short."""
+
+        def tell(connection: apsw.Connection, name: str, pages: int) -> int:
+            keeper.note_pages(pages)
+            return apsw.SQLITE_OK
+
+        self._keeper = keeper
+        self._connection.set_wal_hook(tell)
 
     def close(self) -> None:
         """Close the database; unless somebody else is reading it, one file is left.
@@ -166,17 +219,41 @@ class Database:
             raise StorageError(f"cannot empty the write-ahead log: {error}") from error
         finally:
             self._connection.close(True)
+            if self._files is not None:
+                self._files.close()
+
+    def _serve(self) -> None:
+        """From here on wait for nobody, and notice when the files are taken away."""
+        self._connection.set_busy_timeout(0)
+        self._files = DatabaseFiles(self._path)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self.check_place()
+            if self._keeper is not None and not self._keeper.has_room:
+                raise TemporaryStorageError("the write-ahead log is brought into the file first")
+            self._execute("BEGIN IMMEDIATE")
+            yield
+            self._execute("COMMIT")
+            self._is_disk_full = False
+        except StorageError as error:
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+            if isinstance(error, TemporaryStorageError):
+                raise
+            raise self.refusal(error) from error
 
     def _write(self, change: Change) -> None:
         before, after = change.before, change.after
         if after is None:
-            self._change_row(_DELETE, (_signed(change.inode),))
+            self._change_row(_DELETE, (signed(change.inode),))
         elif before is None:
-            self._execute(_INSERT, (_signed(after.inode), *_columns_of(after), after.data or None))
+            self._execute(_INSERT, (signed(after.inode), *columns_of(after), after.data or None))
         else:
-            self._change_row(_UPDATE, (*_columns_of(after), _signed(after.inode)))
+            self._change_row(_UPDATE, (*columns_of(after), signed(after.inode)))
             if before.data is not after.data and before.data != after.data:
-                self._change_row(_UPDATE_DATA, (after.data or None, _signed(after.inode)))
+                self._change_row(_UPDATE_DATA, (after.data or None, signed(after.inode)))
 
     def _change_row(self, statement: str, values: Row) -> None:
         self._execute(statement, values)
@@ -193,7 +270,18 @@ class Database:
         try:
             self._connection.execute(statement, values)
         except apsw.Error as error:
-            raise StorageError(f"{type(error).__name__}: {error}") from error
+            raise self._error_of(error) from error
+
+    def _error_of(self, error: apsw.Error) -> StorageError:
+        sentence = f"{type(error).__name__}: {error}"
+        if isinstance(error, apsw.FullError) or (
+            isinstance(error, apsw.IOError) and self._connection.system_errno in _NO_ROOM
+        ):
+            self._is_disk_full = True
+            return TemporaryStorageError(sentence)
+        if isinstance(error, apsw.BusyError | apsw.LockedError):
+            return TemporaryStorageError(sentence)
+        return StorageError(sentence)
 
 
 class _DamageError(StorageError):
@@ -229,89 +317,12 @@ def _vet(connection: apsw.Connection) -> None:
         raise _DamageError("its table has no rows, and had some")
 
 
-def _make_private(path: Path) -> None:
-    """Make the file if it is missing, and let only its owner read it."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _MODE))
-    except FileExistsError:
-        path.chmod(_MODE)
-
-
-def _set_aside_an_orphaned_log(path: Path, now_s: int) -> None:
-    """Keep a write-ahead log whose database is gone: SQLite would delete it.
-
-    Raises:
-        OSError: it can't be renamed.
-    """
-    orphan = path.with_name(path.name + "-wal")
-    if path.stat().st_size or not orphan.exists() or not orphan.stat().st_size:
-        return
-    kept = orphan.with_name(f"{orphan.name}.{now_s}")
-    orphan.rename(kept)
-    log.warning("there was a write-ahead log without its database; it is kept", kept=kept)
-
-
 def _prepare(connection: apsw.Connection) -> None:
     mode = connection.pragma("journal_mode", "wal")
     if mode != "wal":
         raise StorageError(f"it has journal mode {mode!r} and cannot have a write-ahead log")
     connection.pragma("synchronous", "normal")
-
-
-def _entry_of(row: Row) -> Entry:
-    """Return the entry that a row describes; numbers are cut to their width.
-
-    Raises:
-        StorageError: the row describes no entry.
-    """
-    *numbers, name, content = row
-    if not all(isinstance(number, int) for number in numbers):
-        raise StorageError(f"the row of inode {row[0]} has something else among its numbers: {row}")
-    inode, parent, version, writer, mtime, type_number = numbers
-    try:
-        entry_type = EntryType(type_number & _U8)
-    except ValueError:
-        raise StorageError(f"the row of inode {inode} has the unknown type {type_number}") from None
-    data = content or b""
-    if inode == ROOT_INODE:
-        _check_version_row(name, data)
-        parent, entry_type, name = ROOT_INODE, EntryType.DIRECTORY, b""
-    return Entry(
-        Inode(inode & _U64),
-        Inode(parent & _U64),
-        version & _U64,
-        writer & _U32,
-        mtime & _U32,
-        entry_type,
-        name or b"",
-        len(data),
-        data,
-    )
-
-
-def _check_version_row(name: bytes | None, data: bytes) -> None:
-    if name != _ROOT_NAME:
-        raise StorageError(f"the row of inode 0 is called {name!r} and not {_ROOT_NAME!r}")
-    if data:
-        raise StorageError(f"the row {_ROOT_NAME!r} has content")
-
-
-def _columns_of(entry: Entry) -> tuple[int | bytes, ...]:
-    """Return parent, version, writer, mtime, type and name as the entry's row has them."""
-    is_root = entry.inode == ROOT_INODE
-    return (
-        _signed(entry.parent),
-        _signed(entry.version),
-        entry.writer,
-        entry.mtime,
-        EntryType.FILE if is_root else entry.type,
-        _ROOT_NAME if is_root else entry.name,
-    )
-
-
-def _signed(number: int) -> int:
-    """Return an unsigned 64-bit number as SQLite stores it."""
-    return number if number < 2**63 else number - 2**64
+    connection.pragma("journal_size_limit", LOG_BYTES_MAX)
 
 
 def _forget_creation_time(tree: Tree) -> None:

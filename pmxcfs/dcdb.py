@@ -5,13 +5,14 @@ Source: docs/PROTOCOL.md, "Configuration tree messages" and "Synchronisation".
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from errno import EIO
 
 import structlog
 
 from pmxcfs.dfsm.application import Comparison, Delivery
 from pmxcfs.dfsm.effects import Effect, Send
-from pmxcfs.errors import ProtocolError
+from pmxcfs.errors import ProtocolError, StorageError
 from pmxcfs.identity import Member
 from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.memdb.index import Index, index_of, tree_checksum
@@ -58,13 +59,23 @@ class PublishCorosyncConf(Effect):
     notify: bool
 
 
+class DiskState(Enum):
+    """What this node's database does with changes."""
+
+    WRITABLE = auto()
+    REFUSING = auto()
+    """It was locked or full for too long; a test transaction will tell when it is no longer."""
+    FAILED = auto()
+    """It will take nothing until a restart."""
+
+
 class TreeApplication:
     """Applies what the group delivers to the tree, and exchanges whole states when members join."""
 
     def __init__(self, memdb: Memdb) -> None:
         self.memdb = memdb
         self.is_quorate = False
-        self.has_failed = False
+        self.disk = DiskState.WRITABLE
         self.me: Member | None = None
         self.leader: Member | None = None
         self._members: frozenset[Member] = frozenset()
@@ -82,7 +93,7 @@ class TreeApplication:
         operation = decode_operation(subtype, payload)
         if not self.is_quorate:
             raise ProtocolError(f"{type(operation).__name__} delivered while not quorate")
-        if self.has_failed:
+        if self.disk is not DiskState.WRITABLE:
             return Delivery(-EIO)
         outcome = self.memdb.apply(operation, sender.node_id, time_s, now_s)
         effects: list[Effect] = []
@@ -133,14 +144,28 @@ class TreeApplication:
     def commit(self, now_s: int) -> Sequence[Effect]:
         """Replace our tree by the leader's.
 
+        A tree in which a VM id has two configurations is not taken over, since no node could
+        start with it; the reference takes it over and then refuses all changes. Either way
+        this node is out of the cluster until somebody mends the leader's tree.
+
         Raises:
             ProtocolError: what was received does not give the leader's tree.
+            StorageError: it is a tree that our next start would refuse; nothing has changed.
         """
         if self._leader_index is None:
             raise ProtocolError("an update was completed that nobody began")
         tree, changes = catch_up(self.memdb.tree, self._leader_index, self._updates)
         log.info("copied the leader's tree", changed=len(changes), version=tree.root.version)
-        self.memdb.replace(tree, now_s)
+        try:
+            self.memdb.replace(tree, now_s)
+        except StorageError as error:
+            log.critical(
+                "the leader's tree is unsound and not taken over; ours stays as it is. "
+                "Remove what is wrong on a node that is in the cluster, then restart this one",
+                leader=self.leader.node_id if self.leader is not None else None,
+                error=str(error),
+            )
+            raise
         return [Commit(changes), ForgetAll(), *self.publication(notify=False)]
 
     def drop_sync(self) -> None:

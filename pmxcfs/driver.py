@@ -2,19 +2,23 @@
 
 The driver is synchronous: whoever brings an event (the group, the quorum watch, a local caller)
 runs the replica to the end of what follows from it. Only a local caller waits, for its answer.
+While the database takes nothing, events and callers queue here, and reads go on.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from errno import EBUSY, EIO
 from typing import Protocol
 
 import structlog
 import trio
 
-from pmxcfs.dcdb import Commit, Forget, ForgetAll, PublishCorosyncConf
+from pmxcfs.committing import Batch, Committer, Storage
+from pmxcfs.dcdb import DiskState, Forget, ForgetAll, PublishCorosyncConf
 from pmxcfs.dfsm.effects import Answer, Effect, LeaveGroup, Multicast, Ticket
-from pmxcfs.errors import OperationError, StorageError
+from pmxcfs.dfsm.events import Delivered
+from pmxcfs.errors import OperationError, StorageError, TemporaryStorageError
 from pmxcfs.memdb.entry import Change
 from pmxcfs.memdb.operations import Operation
 from pmxcfs.replica import Event, Replica
@@ -24,16 +28,10 @@ log = structlog.get_logger("dcdb")
 ANSWER_WAIT_S_MAX = 60
 """How long a local caller waits for its own change to come back from the group."""
 
+QUEUE_BYTES_MAX = 64 * 1024 * 1024
+"""What may queue up behind a database that takes nothing before we stop waiting for it."""
 
-class Storage(Protocol):
-    """Where changes become permanent."""
-
-    def commit(self, changes: Sequence[Change]) -> None:
-        """Write all changes or none.
-
-        Raises:
-            StorageError: nothing was written.
-        """
+_EVENT_OVERHEAD_BYTES = 256
 
 
 class Group(Protocol):
@@ -56,6 +54,14 @@ class KernelCache(Protocol):
         """Nothing can be relied upon, modes included."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A local caller's change, on its way to the replica."""
+
+    ticket: Ticket
+    operation: Operation
+
+
 class _NoKernelCache:
     def forget(self, changes: Sequence[Change]) -> None:
         """Nothing is cached."""
@@ -75,15 +81,22 @@ class Driver:
 
     def __init__(self, replica: Replica, storage: Storage, clock: Callable[[], int]) -> None:
         self.replica = replica
-        self._storage = storage
+        self._committer = Committer(replica, storage, clock)
         self._clock = clock
         self._group: Group | None = None
         self._cache: KernelCache = _NoKernelCache()
         self._publish: Callable[[PublishCorosyncConf], None] = lambda effect: None
+        self._sync: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self._tickets = itertools.count(1)
         self._callers: dict[Ticket, Callable[[int], None]] = {}
-        self._inbox: list[Event] = []
+        self._inbox: list[Event | _Request] = []
+        self._queued_bytes = 0
         self._is_pumping = False
+
+    @property
+    def waiting(self) -> Batch | None:
+        """The batch that the database could not take yet; everything else queues behind it."""
+        return self._committer.waiting
 
     def attach(self, group: Group) -> None:
         """Name the group; its events come to ``feed``."""
@@ -101,7 +114,8 @@ class Driver:
         """Start a change. ``on_result`` gets a count or a negative errno, now or later, once."""
         ticket = Ticket(next(self._tickets))
         self._callers[ticket] = on_result
-        self._perform(self.replica.submit(ticket, operation, self._clock()))
+        self._inbox.append(_Request(ticket, operation))
+        self._pump()
         return ticket
 
     async def submit(self, operation: Operation) -> int:
@@ -127,37 +141,88 @@ class Driver:
     def feed(self, events: Iterable[Event]) -> None:
         """Take in events, in order, and do what follows from them before returning.
 
-        Called from within an effect it only queues them.
+        Called from within an effect, or while the database takes nothing, it only queues them.
         """
+        events = list(events)
         self._inbox.extend(events)
-        if self._is_pumping:
-            return
-        self._is_pumping = True
+        if self.waiting is not None:
+            self._queued_bytes += sum(map(_size_bytes, events))
+            if self._queued_bytes > QUEUE_BYTES_MAX:
+                log.warning("too much queues behind the database", size_bytes=self._queued_bytes)
+                self.stop_waiting()
+        self._pump()
+
+    def retry(self) -> None:
+        """Try the database again if a batch waits for it, or if changes are being refused."""
+        self._pump(self._committer.retry)
+
+    def stop_waiting(self) -> None:
+        """Refuse the waiting batch, and all changes until ``retry`` finds the database writable."""
+        self._pump(self._committer.stop_waiting)
+
+    def on_storage_failed(self, error: StorageError) -> None:
+        """Refuse all changes until a restart: the database was found broken."""
+        self._pump(lambda: self._committer.fail(error))
+
+    async def wait_for_trouble(self) -> None:
+        """Return once the database could not be written: then ``retry`` has to be called."""
+        await self._committer.trouble.wait()
+        self._committer.trouble = trio.Event()
+
+    async def wait_until_writable(self) -> None:
+        """Return unless changes are refused because the database cannot be written; then wait.
+
+        A group must not be joined before that.
+        """
+        await self._committer.over.wait()
+
+    def attach_sync(self, sync: Callable[[], Awaitable[None]]) -> None:
+        """Name what brings all that was committed to the disk; it raises StorageError."""
+        self._sync = sync
+
+    async def sync(self) -> None:
+        """Return once all changes that were answered survive a loss of power on this node.
+
+        Raises:
+            OperationError: EIO, our database failed.
+        """
         try:
-            while self._inbox:
-                batch, self._inbox = self._inbox, []
-                now_s = self._clock()
-                effects: list[Effect] = []
-                for event in batch:
-                    effects += self.replica.step(event, now_s)
-                self._perform(effects)
-        finally:
-            self._is_pumping = False
+            await self._sync()
+        except TemporaryStorageError:
+            raise OperationError(EIO) from None
+        except StorageError as error:
+            self.on_storage_failed(error)
+        if self.replica.disk is DiskState.FAILED:
+            raise OperationError(EIO)
 
     def publish_corosync_conf(self) -> None:
         """Bring the tree's corosync.conf to the host, as every start in cluster mode does."""
         self._perform(self.replica.publication())
 
+    def _pump(self, begin: Callable[[], Sequence[Effect]] = tuple) -> None:
+        """Perform what ``begin`` returns, then everything that is queued, unless it has to wait."""
+        if self._is_pumping:
+            return
+        self._is_pumping = True
+        try:
+            self._perform_all(begin())
+            while self._inbox and self.waiting is None:
+                self._queued_bytes = 0
+                batch, self._inbox = self._inbox, []
+                self._perform([effect for item in batch for effect in self._effects_of(item)])
+        finally:
+            self._is_pumping = False
+
+    def _effects_of(self, item: Event | _Request) -> Sequence[Effect]:
+        if isinstance(item, _Request):
+            return self.replica.submit(item.ticket, item.operation, self._clock())
+        return self.replica.step(item, self._clock())
+
     def _perform(self, effects: Sequence[Effect]) -> None:
         """Commit the whole batch first, in one transaction; then do the rest in order."""
-        changes = [
-            change for effect in effects if isinstance(effect, Commit) for change in effect.changes
-        ]
-        if changes:
-            try:
-                self._storage.commit(changes)
-            except StorageError as error:
-                effects = self._unperformed(effects, changes, error)
+        self._perform_all(self._committer.commit(effects))
+
+    def _perform_all(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             self._perform_one(effect)
 
@@ -180,19 +245,21 @@ class Driver:
             case PublishCorosyncConf():
                 self._publish(effect)
 
-    def _unperformed(
-        self, effects: Sequence[Effect], changes: Sequence[Change], error: StorageError
-    ) -> Sequence[Effect]:
-        """Take the batch back in memory too; whoever waits for a part of it gets EIO."""
-        log.critical("the database refused a change; no more changes until a restart", error=error)
-        consequences = self.replica.on_commit_failed(changes, self._clock())
-        refusals = [Answer(effect.ticket, -EIO) for effect in effects if isinstance(effect, Answer)]
-        return [*refusals, *consequences]
+    def _withdraw(self, ticket: Ticket) -> bool:
+        """Take a request back; false means that it was sent."""
+        kept = [
+            item
+            for item in self._inbox
+            if not (isinstance(item, _Request) and item.ticket == ticket)
+        ]
+        was_queued = len(kept) < len(self._inbox)
+        self._inbox = kept
+        return was_queued or self.replica.withdraw(ticket)
 
     def _give_up(self, ticket: Ticket, operation: Operation) -> int:
         """Stop waiting for a change; return the negative errno that the caller gets."""
         self._callers.pop(ticket, None)
-        was_sent = not self.replica.withdraw(ticket)
+        was_sent = not self._withdraw(ticket)
         log.warning(
             "gave up waiting for the group",
             operation=type(operation).__name__,
@@ -202,6 +269,11 @@ class Driver:
             awaiting=sorted(member.node_id for member in self.replica.awaiting),
         )
         return -EIO if was_sent else -EBUSY
+
+
+def _size_bytes(event: Event) -> int:
+    """Return about how much memory an event holds."""
+    return _EVENT_OVERHEAD_BYTES + (len(event.data) if isinstance(event, Delivered) else 0)
 
 
 class _Caller:

@@ -11,7 +11,7 @@ from errno import EACCES, EBUSY, EIO
 
 import structlog
 
-from pmxcfs.dcdb import PROTOCOL_VERSION, ForgetAll, TreeApplication
+from pmxcfs.dcdb import PROTOCOL_VERSION, DiskState, ForgetAll, TreeApplication
 from pmxcfs.dfsm.effects import Answer, Effect, Ticket
 from pmxcfs.dfsm.events import (
     ConfigurationChange,
@@ -78,9 +78,14 @@ class Replica:
         return self._application.is_quorate
 
     @property
+    def disk(self) -> DiskState:
+        """What this node's database does with changes."""
+        return self._application.disk
+
+    @property
     def has_failed(self) -> bool:
-        """Whether the database refused a change, which stops all further ones."""
-        return self._application.has_failed
+        """Whether the database refuses changes, for a while or until a restart."""
+        return self.disk is not DiskState.WRITABLE
 
     @property
     def mode(self) -> Mode:
@@ -132,11 +137,37 @@ class Replica:
             effects += self._react(group_event, now_s)
         return self._finish([*effects, *self._vigil.taken()], now_s)
 
-    def on_commit_failed(self, changes: Sequence[Change], now_s: int) -> list[Effect]:
-        """Take back changes that the database refused, and stop all further ones."""
+    def take_back(self, changes: Sequence[Change], now_s: int) -> None:
+        """Undo in memory what the database has not taken."""
         self.memdb.revert(changes, now_s)
-        self._application.has_failed = True
+
+    def bring_back(self, changes: Sequence[Change], now_s: int) -> None:
+        """Make changes again that were taken back: the database has taken them after all."""
+        self.memdb.redo(changes, now_s)
+
+    def on_disk_failed(self, now_s: int) -> list[Effect]:
+        """Refuse all changes until a restart, and leave the group for good."""
+        self._application.disk = DiskState.FAILED
         return self._finish([*self._machine.fail(), ForgetAll()], now_s)
+
+    def on_disk_refusing(self, now_s: int) -> list[Effect]:
+        """Refuse all changes until the disk takes them again.
+
+        Others go on without us, so we leave the group; to join again is to synchronise fully.
+        Whoever waits for a message of ours gets EIO: its outcome is unknown.
+        """
+        self._application.disk = DiskState.REFUSING
+        effects = [] if self.is_standalone else self._machine.leave()
+        unknown = [
+            Answer(effect.ticket, -EIO) if isinstance(effect, Answer) else effect
+            for effect in effects
+        ]
+        return self._finish(unknown, now_s)
+
+    def on_disk_writable(self, now_s: int) -> list[Effect]:
+        """Take changes again."""
+        self._application.disk = DiskState.WRITABLE
+        return self._finish([], now_s)
 
     def publication(self) -> list[Effect]:
         """Return the effect that brings the tree's corosync.conf to the host at the start."""
@@ -152,6 +183,8 @@ class Replica:
                 return self._machine.on_send_failed(data)
             case Connected(me):
                 self._application.me = me
+                if self.disk is DiskState.REFUSING:  # a synchronisation shows whether it still does
+                    self._application.disk = DiskState.WRITABLE
                 return self._machine.connect(me)
             case Disconnected():
                 return self._machine.disconnect()

@@ -1,7 +1,7 @@
 """Keeps us a member of one closed process group for as long as the daemon runs."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 import trio
@@ -40,6 +40,7 @@ class CpgGroup:
             never from within ``multicast`` or ``leave``, both of which it may call.
         log_domain: whose log lines these are.
         timing: how patient to be; tests are less so.
+        admission: awaited before each attempt to join; returns when we are fit to be a member.
 
     Source: docs/PROTOCOL.md, "corosync".
     """
@@ -51,10 +52,12 @@ class CpgGroup:
         *,
         log_domain: str = "dcdb",
         timing: Timing | None = None,
+        admission: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:
         self._name = name
         self._sink = sink
         self._timing = timing or Timing()
+        self._admission = admission
         self._log = structlog.get_logger(log_domain)
         self._restarts = Restarts(self._log, self._timing)
         self._sender = Sender(self._report_failures, self._log, self._timing)
@@ -78,6 +81,7 @@ class CpgGroup:
             nursery.start_soon(self._sender.report_refusals)
             while not self._is_gone_for_good:
                 await self._restarts.turn()
+                await self._admission()
                 if not self._is_gone_for_good:  # that may have come while we waited
                     await self._attempt()
 

@@ -1,8 +1,11 @@
 """What ends up in the file, what is refused, and that a commit is all or nothing."""
 
+import errno
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from structlog.testing import capture_logs
 
 from pmxcfs import database as database_module
 from pmxcfs.database import Database
-from pmxcfs.errors import StorageError
+from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.memdb.entry import Change, Entry, EntryType, Inode
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, SetMtime, Write
@@ -389,34 +392,131 @@ def test_a_batch_with_one_misfit_writes_nothing(database: Database, misfit: Chan
     assert entries(database.load()) == entries(memdb.tree)
 
 
-def test_a_locked_database_refuses_and_takes_changes_again_later(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_locked_database_refuses_at_once_and_takes_changes_again_later(
+    path: Path, database: Database
 ) -> None:
-    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 1)
-    database = Database.open(path, NOW_S)
     memdb = Memdb(database.load(), 0)
     changes = changes_of(memdb, Create(b"f"))
     other = apsw.Connection(str(path))
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StorageError, match="BusyError"):
-        database.commit(changes)
+    start_s = time.monotonic()
+    attempts: list[Callable[[], None]] = [lambda: database.commit(changes), database.probe]
+    for attempt in attempts:
+        with pytest.raises(TemporaryStorageError, match="BusyError"):
+            attempt()
+    assert time.monotonic() - start_s < 1
     other.execute("ROLLBACK")
     other.close()
+    database.probe()
     database.commit(changes)
     assert entries(database.load()) == entries(memdb.tree)
-    database.close()
 
 
-def test_a_full_disk_refuses_and_leaves_the_rows(path: Path, database: Database) -> None:
+def test_a_full_disk_refuses_and_leaves_the_rows(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     memdb = Memdb(database.load(), 0)
     change(database, memdb, Create(b"f"))
     before = entries(memdb.tree)
     database._connection.pragma("max_page_count", 10)
     changes = changes_of(memdb, Write(b"f", 0, bytes(500_000)))
-    with pytest.raises(StorageError, match="full"):
+    with pytest.raises(TemporaryStorageError, match="full"):
         database.commit(changes)
     assert entries(database.load()) == before
     assert not database._connection.in_transaction
+    database.probe()
+    database._connection.pragma("max_page_count", 1000)
+    database.commit(changes)
+    assert entries(database.load()) == entries(memdb.tree)
+
+
+def test_a_disk_that_was_full_has_to_have_room_for_more_than_a_test(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memdb = Memdb(database.load(), 0)
+    database._connection.pragma("max_page_count", 2)
+    with pytest.raises(TemporaryStorageError, match="full"):
+        database.commit(changes_of(memdb, Create(b"f"), Write(b"f", 0, bytes(5000))))
+    monkeypatch.setattr(database_module, "FREE_BYTES_MIN", 2**60)
+    with pytest.raises(TemporaryStorageError, match="bytes left"):
+        database.probe()
+    monkeypatch.setattr(database_module, "FREE_BYTES_MIN", 1)
+    database.probe()
+    monkeypatch.setattr(database_module, "FREE_BYTES_MIN", 2**60)
+    database.probe()  # it is full no more, so nobody looks
+
+
+def test_a_probe_changes_nothing(path: Path, database: Database) -> None:
+    change(database, Memdb(database.load(), 0), Create(b"f"))
+    before = sql(path, "SELECT * FROM tree")
+    database.probe()
+    assert sql(path, "SELECT * FROM tree") == before
+
+
+@pytest.mark.parametrize("name", ["config.db", "config.db-wal", "config.db-shm"])
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_taken_away_stops_all_changes(
+    path: Path, name: str, is_replaced: bool
+) -> None:
+    database = Database.open(path, NOW_S)
+    memdb = Memdb(database.load(), 0)
+    change(database, memdb, Create(b"f"))
+    victim = path.with_name(name)
+    aside = victim.rename(path.with_name("aside"))
+    if is_replaced:
+        victim.write_bytes(aside.read_bytes())
+    attempts: list[Callable[[], None]] = [
+        lambda: database.commit(changes_of(memdb, Create(b"g"))),
+        database.probe,
+        database.check_place,
+        database.sync,
+    ]
+    for attempt in attempts:
+        with pytest.raises(StorageError, match="while it is in use") as refusal:
+            attempt()
+        assert not isinstance(refusal.value, TemporaryStorageError)
+        assert name in str(refusal.value)
+    aside.rename(victim)
+    database.commit(changes_of(memdb, Create(b"h")))
+    database.close()
+
+
+def test_a_failed_commit_says_which_command_helps(database: Database, path: Path) -> None:
+    memdb = Memdb(database.load(), 0)
+    sql(path, "DROP TABLE tree")
+    with pytest.raises(StorageError, match=rf"no such table: tree.*pmxcfs-db check {path}"):
+        database.commit(changes_of(memdb, Create(b"f")))
+
+
+# syncs
+
+
+def test_a_sync_reaches_the_write_ahead_log_of_this_database(
+    path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fdatasync = os.fdatasync
+
+    def watched(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", watched)
+    change(database, Memdb(database.load(), 0), Create(b"f"))
+    assert synced == [], "a plain commit does not wait for the disk"
+    database.sync()
+    sql(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    database.sync()
+    assert synced == [str(path.with_name("config.db-wal"))] * 2
+
+
+def test_a_sync_that_fails_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(StorageError, match=r"cannot sync .*config.db-wal: Input/output error"):
+        database.sync()
 
 
 def test_a_database_in_memory_works_like_a_file() -> None:

@@ -11,7 +11,7 @@ from pmxcfs import driver as driver_module
 from pmxcfs.dfsm.events import ConfigurationChange, Connected, Delivered
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.driver import Driver
-from pmxcfs.errors import OperationError, StorageError
+from pmxcfs.errors import OperationError, StorageError, TemporaryStorageError
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.loopback import LoopbackGroup
 from pmxcfs.memdb.entry import Change
@@ -21,6 +21,7 @@ from pmxcfs.memdb.tree import Tree
 from pmxcfs.replica import QuorumChanged, Replica
 
 NOW_S = 1_700_000_000
+BROKEN, LOCKED = StorageError("the disk is broken"), TemporaryStorageError("it is locked")
 ALONE = Member(NodeId(0), Pid(42))
 ME, OTHER = Member(NodeId(1), Pid(101)), Member(NodeId(2), Pid(202))
 
@@ -30,12 +31,18 @@ class Disk:
 
     def __init__(self) -> None:
         self.commits: list[list[Change]] = []
-        self.is_full = False
+        self.refusal: StorageError | None = None
+        self.probes = 0
 
     def commit(self, changes: Sequence[Change]) -> None:
-        if self.is_full:
-            raise StorageError("the disk is full")
+        if self.refusal is not None:
+            raise self.refusal
         self.commits.append(list(changes))
+
+    def probe(self) -> None:
+        self.probes += 1
+        if self.refusal is not None:
+            raise self.refusal
 
 
 class Outbox:
@@ -74,12 +81,12 @@ def standalone(disk: Disk, clock: Callable[[], int] = lambda: NOW_S) -> Driver:
     return driver
 
 
-def clustered(disk: Disk, outbox: Outbox) -> Driver:
-    """Return node 1, alone in its group, in sync and quorate."""
+def clustered(disk: Disk, outbox: Outbox, me: Member = ME) -> Driver:
+    """Return a node, alone in its group, in sync and quorate."""
     replica = Replica(Memdb(Tree.new(), NOW_S), node_name="node1", standalone=False)
     driver = Driver(replica, disk, lambda: NOW_S)
     driver.attach(outbox)
-    driver.feed([Connected(ME), ConfigurationChange((ME,), joined=(ME,)), QuorumChanged(True)])
+    driver.feed([Connected(me), ConfigurationChange((me,), joined=(me,)), QuorumChanged(True)])
     return driver
 
 
@@ -124,14 +131,14 @@ async def test_a_failed_commit_is_taken_back_in_memory_answered_eio_and_final() 
     disk = Disk()
     driver = standalone(disk)
     await driver.submit(Create(b"kept"))
-    disk.is_full = True
+    disk.refusal = BROKEN
     with pytest.raises(OperationError) as first:
         await driver.submit(Create(b"lost"))
     tree = driver.replica.memdb.tree
     assert first.value.errno == EIO
     assert tree.find(b"lost") is None
     assert tree.root.version == 2
-    disk.is_full = False
+    disk.refusal = None
     with pytest.raises(OperationError) as second:
         await driver.submit(Create(b"later"))
     assert second.value.errno == EIO
@@ -143,7 +150,7 @@ async def test_a_failed_commit_leaves_the_group_for_good() -> None:
     driver = clustered(disk, outbox)
     results: list[int] = []
     driver.begin(Create(b"a"), results.append)
-    disk.is_full = True
+    disk.refusal = BROKEN
     driver.feed([Delivered(ME, outbox.sent[0])])
     assert results == [-EIO]
     assert outbox.left_for_good == [True]

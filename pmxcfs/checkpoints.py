@@ -1,0 +1,122 @@
+"""Keeps the write-ahead log short, in a thread: a checkpoint waits for the disk.
+
+SQLite by itself would do it within a commit, and so on the event loop.
+"""
+
+import threading
+from collections.abc import Callable
+from errno import EDQUOT, ENOSPC
+from pathlib import Path
+
+import apsw
+import structlog
+import trio
+
+from pmxcfs.errors import StorageError
+
+log = structlog.get_logger("database")
+
+PAGES_DUE = 1000
+"""As many new pages in the log make a checkpoint worth its while; so does SQLite by itself."""
+
+PAGES_MAX = 4000
+"""With so many, commits wait for a checkpoint: while they come, the log does not begin anew."""
+
+PAGES_ALARMING = 16_000
+
+LOCK_WAIT_MS = 100
+ENDING_S_MAX = 2
+
+_NO_ROOM = (ENOSPC, EDQUOT)
+
+
+class Checkpoints:
+    """Brings the log into the file when it has grown, over a connection of its own.
+
+    The log begins anew with the first commit after a checkpoint that found everything in it,
+    unless somebody reads the database at that time.
+
+    Args:
+        path: the database.
+        on_failure: told when the disk refused a checkpoint in a way that makes it unreliable.
+    """
+
+    def __init__(self, path: Path, on_failure: Callable[[StorageError], None]) -> None:
+        self._path = path
+        self._on_failure = on_failure
+        self._connection: apsw.Connection | None = None
+        self._pages = 0
+        self._due_at = PAGES_DUE
+        self._stop_at = PAGES_MAX
+        self._is_warned = False
+        self._wanted = trio.Event()
+        self._is_idle = threading.Event()
+        self._is_idle.set()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the log may grow; else there will be a checkpoint first."""
+        return self._pages < self._stop_at
+
+    def note_pages(self, pages: int) -> None:
+        """Hear how many pages the log has, after each commit."""
+        if pages < self._pages:
+            self._due_at, self._stop_at, self._is_warned = PAGES_DUE, PAGES_MAX, False
+        self._pages = pages
+        if pages >= self._due_at or not self.has_room:
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Do what is due. Runs until cancelled, and lets a checkpoint end first if it hurries."""
+        try:
+            while True:
+                await self._wanted.wait()
+                self._wanted = trio.Event()
+                await self._checkpoint()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._is_idle.wait, ENDING_S_MAX)
+            if self._connection is not None and self._is_idle.is_set():
+                self._connection.close()
+
+    async def _checkpoint(self) -> None:
+        was_stopped = not self.has_room
+        self._is_idle.clear()
+        try:
+            await trio.to_thread.run_sync(self._work, abandon_on_cancel=True)
+        except apsw.Error as error:
+            self._note_failure(error)
+        if not self.has_room and not was_stopped:
+            self._wanted.set()  # again, now that nobody adds to the log
+            return
+        self._wanted = trio.Event()
+        self._due_at = self._pages + PAGES_DUE
+        if was_stopped:  # to no avail, unless the log begins anew now
+            self._stop_at = max(self._due_at, PAGES_MAX)
+        if self._pages >= PAGES_ALARMING and not self._is_warned:
+            self._is_warned = True
+            log.warning(
+                "the write-ahead log grows: somebody who reads the database keeps it from "
+                "beginning anew",
+                pages=self._pages,
+            )
+
+    def _note_failure(self, error: apsw.Error) -> None:
+        """Go on if it may work next time; else what is in the log may never reach the disk."""
+        sentence = f"{type(error).__name__}: {error}"
+        is_full = self._connection is not None and self._connection.system_errno in _NO_ROOM
+        if is_full or isinstance(error, apsw.BusyError | apsw.FullError):
+            log.warning("a checkpoint has to wait", error=sentence)
+        else:
+            self._on_failure(StorageError(f"a checkpoint failed: {sentence}"))
+
+    def _work(self) -> None:
+        """Do a checkpoint, in a thread."""
+        try:
+            if self._connection is None:
+                self._connection = apsw.Connection(str(self._path), apsw.SQLITE_OPEN_READWRITE)
+                self._connection.set_busy_timeout(LOCK_WAIT_MS)
+                self._connection.pragma("synchronous", "normal")
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        finally:
+            self._is_idle.set()

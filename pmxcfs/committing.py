@@ -1,0 +1,158 @@
+"""Brings batches of effects to the disk: at once, a little later, or not at all.
+
+A database that somebody has locked, or whose disk is full, takes nothing for a while. The batch is
+then taken back in memory, so that memory never shows what the disk lacks, and waits; whoever drives
+it brings nothing new until it is in. The waiting has an end (see ``pmxcfs.patience``): after it,
+changes are refused until the database takes a test transaction. Any other failure is final.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from errno import EIO
+from typing import Protocol
+
+import structlog
+import trio
+
+from pmxcfs.dcdb import Commit, DiskState
+from pmxcfs.dfsm.effects import Answer, Effect, Multicast
+from pmxcfs.errors import StorageError, TemporaryStorageError
+from pmxcfs.memdb.entry import Change
+from pmxcfs.replica import Replica
+
+log = structlog.get_logger("database")
+
+
+class Storage(Protocol):
+    """Where changes become permanent."""
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Write all changes or none, without waiting for anybody.
+
+        Raises:
+            TemporaryStorageError: nothing was written; it may work later.
+            StorageError: nothing was written, and there is no use in trying again.
+        """
+
+    def probe(self) -> None:
+        """Write something that changes nothing, to see whether changes would be taken.
+
+        Raises:
+            TemporaryStorageError: not yet.
+            StorageError: never again.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Effects that wait for the disk, the changes among them, and why they wait."""
+
+    effects: Sequence[Effect]
+    changes: Sequence[Change]
+    error: TemporaryStorageError
+
+
+class Committer:
+    """Between the effects of a replica and its database.
+
+    All methods return the effects that are to be performed now, in order.
+
+    Attributes:
+        waiting: the batch that waits for the disk.
+        trouble: set when the database begins to be in need of ``retry``.
+        over: set unless changes are refused until the database can be written again.
+    """
+
+    def __init__(self, replica: Replica, storage: Storage, clock: Callable[[], int]) -> None:
+        self._replica = replica
+        self._storage = storage
+        self._clock = clock
+        self.waiting: Batch | None = None
+        self.trouble = trio.Event()
+        self.over = trio.Event()
+        self.over.set()
+
+    def commit(self, effects: Sequence[Effect]) -> Sequence[Effect]:
+        """Commit the changes of a batch in one transaction; if they have to wait, all of it does.
+
+        Not to be called while a batch waits.
+        """
+        changes = [
+            change for effect in effects if isinstance(effect, Commit) for change in effect.changes
+        ]
+        if not changes:
+            return effects
+        try:
+            self._storage.commit(changes)
+        except TemporaryStorageError as error:
+            self._replica.take_back(changes, self._clock())
+            self.waiting = Batch(effects, changes, error)
+            self.trouble.set()
+            return ()
+        except StorageError as error:
+            self._replica.take_back(changes, self._clock())
+            return self._failed(effects, error)
+        return effects
+
+    def retry(self) -> Sequence[Effect]:
+        """Try the waiting batch again, or whether changes can be taken again at all."""
+        try:
+            if self.waiting is not None:
+                self._storage.commit(self.waiting.changes)
+                return self._brought_back()
+            if self._replica.disk is DiskState.REFUSING:
+                self._storage.probe()
+                return self._recovered()
+        except TemporaryStorageError:
+            return ()
+        except StorageError as error:
+            return self.fail(error)
+        return ()
+
+    def stop_waiting(self) -> Sequence[Effect]:
+        """Refuse the waiting batch and all further changes, until a test transaction succeeds."""
+        batch, self.waiting = self.waiting, None
+        if batch is None:
+            return ()
+        log.critical(
+            "the database cannot be written: changes are refused until it can",
+            error=str(batch.error),
+        )
+        self.over = trio.Event()
+        consequences = self._replica.on_disk_refusing(self._clock())
+        return self._refused(batch.effects, consequences)
+
+    def fail(self, error: StorageError) -> Sequence[Effect]:
+        """Refuse what waits and all further changes until a restart."""
+        batch, self.waiting = self.waiting, None
+        return self._failed(batch.effects if batch is not None else (), error)
+
+    def _brought_back(self) -> Sequence[Effect]:
+        batch, self.waiting = self.waiting, None
+        assert batch is not None
+        self._replica.bring_back(batch.changes, self._clock())
+        return batch.effects
+
+    def _recovered(self) -> Sequence[Effect]:
+        log.warning("the database can be written again: changes are taken again")
+        self.over.set()
+        return self._replica.on_disk_writable(self._clock())
+
+    def _failed(self, effects: Sequence[Effect], error: StorageError) -> Sequence[Effect]:
+        if self._replica.disk is DiskState.FAILED:
+            return self._refused(effects, ())
+        log.critical("the database failed: no more changes until a restart", error=str(error))
+        self.over.set()
+        return self._refused(effects, self._replica.on_disk_failed(self._clock()))
+
+    def _refused(
+        self, effects: Sequence[Effect], consequences: Sequence[Effect]
+    ) -> Sequence[Effect]:
+        """Return what is left to do of effects whose changes were refused.
+
+        Whoever waits for a part gets EIO. Messages to others are left out, for we are about to
+        leave; alone we send them only to ourselves, and their callers wait for them.
+        """
+        answers = [Answer(effect.ticket, -EIO) for effect in effects if isinstance(effect, Answer)]
+        messages = [effect for effect in effects if isinstance(effect, Multicast)]
+        return [*answers, *consequences, *(messages if self._replica.is_standalone else ())]

@@ -1,0 +1,55 @@
+"""How long the daemon waits for a database that takes nothing, and how often it tries again."""
+
+import structlog
+import trio
+
+from pmxcfs.dcdb import DiskState
+from pmxcfs.driver import Driver
+
+log = structlog.get_logger("database")
+
+WAIT_S_MAX = 10
+"""As long as the reference waits for a lock; it stops all access to files meanwhile."""
+
+RETRY_S_MIN = 0.002
+"""The first wait; each further one is twice as long, within a bound."""
+
+RETRY_S_MAX = 0.1
+PROBE_PERIOD_S = 1
+SILENCE_S_MAX = 0.5
+"""Waits up to this long are normal, as when a checkpoint ends, and are not logged."""
+
+
+async def be_patient(driver: Driver) -> None:
+    """Try again whenever the database could not be written. Runs until cancelled."""
+    while True:
+        await driver.wait_for_trouble()
+        while driver.waiting is not None or driver.replica.disk is DiskState.REFUSING:
+            if driver.waiting is not None:
+                await _wait_out(driver)
+            else:
+                await trio.sleep(PROBE_PERIOD_S)
+                driver.retry()
+
+
+async def _wait_out(driver: Driver) -> None:
+    """See one batch through, or stop waiting."""
+    batch, since_s = driver.waiting, trio.current_time()
+    pause_s, is_logged = RETRY_S_MIN, False
+    while driver.waiting is batch and batch is not None:
+        waited_s = trio.current_time() - since_s
+        if waited_s >= WAIT_S_MAX:
+            driver.stop_waiting()
+            return
+        if waited_s >= SILENCE_S_MAX and not is_logged:
+            is_logged = True
+            log.warning(
+                "the database cannot be written at this moment: changes wait, reads go on",
+                error=str(batch.error),
+                wait_s_max=WAIT_S_MAX,
+            )
+        await trio.sleep(min(pause_s, WAIT_S_MAX - waited_s))
+        pause_s = min(2 * pause_s, RETRY_S_MAX)
+        driver.retry()
+    if is_logged:
+        log.info("the database took what waited", waited_s=round(trio.current_time() - since_s, 1))
