@@ -13,9 +13,9 @@ from pmxcfs.corosync.handle import (
     Calls,
     Code,
     Handle,
+    ask_in_time,
     callback_failed,
     check,
-    in_worker,
     note_received,
 )
 from pmxcfs.corosync.restarts import Timing
@@ -169,11 +169,14 @@ class ClusterMapWatch(Watch[CmapHandle]):
 
     async def _listen(self, handle: CmapHandle) -> None:
         while True:
-            self._report(cluster_info(await in_worker(handle.read)))
+            self._report(cluster_info(await self._read(handle)))
             while True:
                 await trio.lowlevel.wait_readable(handle.fd)
                 if handle.dispatch():
                     break
+
+    async def _read(self, handle: CmapHandle) -> dict[str, Value]:
+        return await ask_in_time(handle, handle.read, within_s=self._timing.answer_s_max)
 
     def _report(self, info: ClusterInfo | None) -> None:
         if info is None:

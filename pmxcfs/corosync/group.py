@@ -7,7 +7,7 @@ import structlog
 import trio
 
 from pmxcfs.corosync.cpg import CpgEvent, CpgHandle
-from pmxcfs.corosync.handle import Code, CorosyncError, close_in_time, in_worker
+from pmxcfs.corosync.handle import Code, CorosyncError, ask_in_time, close_in_time, open_told
 from pmxcfs.corosync.restarts import Restarts, Timing
 from pmxcfs.corosync.sender import Sender
 from pmxcfs.dfsm.events import (
@@ -72,6 +72,8 @@ class CpgGroup:
     def leave(self, *, for_good: bool) -> None:
         """Leave, and join again unless ``for_good``; never blocks. What is not sent yet fails."""
         self._is_gone_for_good |= for_good
+        if not for_good and not self._leave_asked.is_set():
+            self._restarts.note_left()
         self._sender.close()
         self._leave_asked.set()
 
@@ -94,19 +96,19 @@ class CpgGroup:
         """
         handle = CpgHandle()
         try:
-            await in_worker(handle.open)
+            await open_told(handle, self._timing.answer_s_max, self._restarts.note_silence)
             await self._be_member(handle)
         except* CorosyncError as failures:
             self._restarts.note_failure(_first(failures))
         finally:
             if not await close_in_time(handle, self._timing.close_s_max):
-                self._log.warning("corosync does not answer, leaving the connection to itself")
+                self._log.warning("corosync does not answer, cutting the connection")
 
     async def _be_member(self, handle: CpgHandle) -> None:
         self._leave_asked = trio.Event()
         self._sink([Connected(handle.me)])
         try:
-            await self._persist(handle.join)
+            await self._persist(handle, handle.join, self._timing.answer_s_max)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._sender.run, handle)
                 nursery.start_soon(self._leave_when_asked, handle)
@@ -154,16 +156,31 @@ class CpgGroup:
     async def _leave_when_asked(self, handle: CpgHandle) -> None:
         await self._leave_asked.wait()
         self._log.info("leaving the group", for_good=self._is_gone_for_good)
-        await self._persist(handle.leave)
+        await self._persist(handle, handle.leave, self._timing.close_s_max)
 
-    async def _persist(self, request: Callable[[bytes], None]) -> None:
-        """Make a request about the group; repeat it for as long as corosync is busy."""
+    async def _persist(
+        self, handle: CpgHandle, request: Callable[[bytes], None], within_s: float
+    ) -> None:
+        """Make a request about the group; repeat it for as long as corosync is busy.
+
+        Raises:
+            CorosyncError: TIMEOUT if corosync does not answer at all: the connection is cut.
+        """
+        began_s, is_told = trio.current_time(), False
         while True:
             try:
-                return await in_worker(request, self._name)
+                return await ask_in_time(handle, request, self._name, within_s=within_s)
             except CorosyncError as error:
                 if error.code != Code.TRY_AGAIN:
                     raise
+            waited_s = trio.current_time() - began_s
+            if waited_s >= self._timing.answer_s_max and not is_told:
+                is_told = True
+                self._log.warning(
+                    "waiting for corosync, which is forming its ring",
+                    request=request.__name__,
+                    waited_s=round(waited_s),
+                )
             await trio.sleep(self._timing.retry_s_max)
 
     def _report_failures(self, messages: Sequence[bytes]) -> None:

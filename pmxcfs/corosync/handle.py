@@ -2,13 +2,17 @@
 
 A connection has two directions. *Requests* (open, join, send, leave, close) share one channel to
 corosync, so only one may be under way at a time; except where noted they block, for ever if
-corosync hangs, so they belong in a worker thread. *Dispatch* reads another channel, never blocks,
+corosync hangs, so they belong in a worker thread and have a bound, after which the connection is
+cut. *Dispatch* reads another channel, never blocks,
 and runs in the thread of the loop, also while a request is under way.
 """
 
+import os
+import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from math import inf
@@ -35,6 +39,7 @@ class Code(IntEnum):
 
     OK = 1
     LIBRARY = 2
+    TIMEOUT = 5
     TRY_AGAIN = 6
     INVALID_PARAM = 7
     NO_MEMORY = 8
@@ -50,6 +55,7 @@ class Code(IntEnum):
 
 _MEANING = {
     Code.LIBRARY: "corosync is not running or the connection broke",
+    Code.TIMEOUT: "corosync does not answer, it hangs or its machine is overloaded",
     Code.TRY_AGAIN: "corosync is busy",
     Code.INVALID_PARAM: "corosync refused an argument",
     Code.NO_MEMORY: "no memory, or /dev/shm is full",
@@ -116,6 +122,7 @@ class Handle(ABC, Generic[Received]):
         self._requests = threading.Lock()
         self._id: int | None = None
         self._fault: CorosyncError | None = None
+        self._line: socket.socket | None = None
         self.fd = -1
 
     @property
@@ -134,6 +141,7 @@ class Handle(ABC, Generic[Received]):
                 self._id = self._initialize()
             try:
                 self.fd = self._get_fd(self._id)
+                self._line = socket.socket(fileno=os.dup(self.fd))
                 self._set_up(self._id)
             except CorosyncError:
                 self._finalize()
@@ -148,6 +156,16 @@ class Handle(ABC, Generic[Received]):
             if self._id is not None:
                 self._say_goodbye(self._id)
                 self._finalize()
+
+    def cut(self) -> None:
+        """Break the connection, as if corosync had died. Never blocks; harmless when closed.
+
+        Requests under way fail instead of blocking for ever. What corosync has not read yet it will
+        never read: a message that hangs is not sent hours later.
+        """
+        if self._line is not None:
+            with suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
 
     def dispatch(self, limit: int = DISPATCH_LIMIT) -> list[Received]:
         """Return what corosync has told us, in order; empty after a false alarm. Never blocks.
@@ -203,6 +221,8 @@ class Handle(ABC, Generic[Received]):
         if handle_id is not None:
             with self._table_lock:
                 self._calls.finalize(handle_id)
+        if self._line is not None:
+            self._line.close()
 
 
 class _Callbacks(threading.local):
@@ -242,9 +262,46 @@ _UNLIMITED = trio.CapacityLimiter(inf)
 """Threads that hang in corosync must not use up the tokens of those that don't."""
 
 
+async def ask_in_time(
+    handle: Handle[Any],
+    request: Callable[[Unpack[Arguments]], Result],
+    *arguments: *Arguments,
+    within_s: float,
+) -> Result:
+    """Make a request on a connection, which is cut if there is no answer in time.
+
+    Raises:
+        CorosyncError: TIMEOUT, or what the request raises.
+    """
+    with trio.move_on_after(within_s):
+        return await in_worker(request, *arguments)
+    handle.cut()
+    raise CorosyncError(Code.TIMEOUT, f"corosync's {request.__name__}")
+
+
+async def open_told(handle: Handle[Any], after_s: float, on_late: Callable[[], None]) -> None:
+    """Open a connection; tell it, from another thread, if corosync takes long to answer.
+
+    That wait has no bound: there is nothing to cut yet, and trying again would only wait again. It
+    ends when corosync answers or dies.
+    """
+
+    def open_it() -> None:
+        timer = threading.Timer(after_s, on_late)
+        timer.daemon = True
+        timer.start()
+        try:
+            handle.open()
+        finally:
+            timer.cancel()
+
+    await in_worker(open_it)
+
+
 async def close_in_time(handle: Handle[Any], within_s: float) -> bool:
-    """Close a connection even when cancelled; false if corosync did not answer in time."""
+    """Close a connection even when cancelled; false if corosync did not answer, and it was cut."""
     with trio.move_on_after(within_s, shield=True):
         await in_worker(handle.close)
         return True
+    handle.cut()
     return False

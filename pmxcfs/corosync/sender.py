@@ -133,18 +133,32 @@ class Sender:
     async def _send_in_pieces(self, handle: CpgHandle) -> Obstacle:
         """Send a message that the library sends piece by piece, waiting for each; then the rest.
 
-        There is no bound: such a message cannot be taken back, so nobody may say that it failed.
+        Such a message cannot be taken back, so nobody may say that it failed before the connection
+        is cut. What waits behind it is given back in time.
         """
         data = self._outbox.start()
-        try:
-            await in_worker(handle.multicast, data)
+        failure: CorosyncError | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._give_up_in_time)
+            try:
+                await in_worker(handle.multicast, data)
+            except CorosyncError as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is None:
             self._note_progress()
-        except CorosyncError as error:
+        else:
             self._outbox.undo_start(data)
-            if error.code == Code.TRY_AGAIN and self._is_open:
+            if failure.code == Code.TRY_AGAIN and self._is_open:
                 return Obstacle.COROSYNC_IS_BUSY
-            self._give_up_on(error)
+            self._give_up_on(failure)
         return self._send_available(handle)
+
+    async def _give_up_in_time(self) -> None:
+        while True:
+            await trio.sleep(self._timing.stall_s_max)
+            if self._outbox:
+                self._give_up()
 
     async def _wait_out(self, obstacle: Obstacle, handle: CpgHandle) -> None:
         if obstacle is Obstacle.COROSYNC_DOES_NOT_READ:

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from pmxcfs.corosync.handle import CorosyncError, Handle, close_in_time, in_worker
+from pmxcfs.corosync.handle import CorosyncError, Handle, close_in_time, open_told
 from pmxcfs.corosync.restarts import Restarts, Timing
 
 AnyHandle = TypeVar("AnyHandle", bound=Handle[Any])
@@ -30,7 +30,7 @@ class Watch(ABC, Generic[AnyHandle]):
             await self._restarts.turn()
             handle = self._make_handle()
             try:
-                await in_worker(handle.open)
+                await open_told(handle, self._timing.answer_s_max, self._restarts.note_silence)
                 self._restarts.note_success()
                 await self._listen(handle)
             except CorosyncError as error:
@@ -38,7 +38,7 @@ class Watch(ABC, Generic[AnyHandle]):
             finally:
                 self._on_lost()
                 if not await close_in_time(handle, self._timing.close_s_max):
-                    self._log.warning("corosync does not answer, leaving the connection to itself")
+                    self._log.warning("corosync does not answer, cutting the connection")
 
     @abstractmethod
     def _make_handle(self) -> AnyHandle:

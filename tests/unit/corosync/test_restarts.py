@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from pmxcfs.corosync.handle import CorosyncError
-from pmxcfs.corosync.restarts import Restarts, Timing
+from pmxcfs.corosync.restarts import CALM_S, Restarts, Timing
 
 
 def make() -> Restarts:
@@ -52,3 +52,29 @@ def test_only_the_first_failure_of_a_series_is_logged() -> None:
         restarts.note_failure(CorosyncError(2, "cpg_dispatch"))
     assert [line["log_level"] for line in lines] == ["warning", "info", "warning"]
     assert "cpg_initialize failed: 2" in lines[0]["error"]
+
+
+async def test_who_leaves_once_is_back_after_a_second(autojump_clock: MockClock) -> None:
+    assert await _pauses_after_leaving(1, stays_s=60) == [1.0]
+
+
+async def test_who_leaves_again_and_again_stays_away_for_longer_and_longer(
+    autojump_clock: MockClock,
+) -> None:
+    assert await _pauses_after_leaving(7, stays_s=60) == [1.0, 6.0, 12.0, 24.0, 48.0, 60.0, 60.0]
+
+
+async def test_a_long_stay_ends_the_series(autojump_clock: MockClock) -> None:
+    assert await _pauses_after_leaving(3, stays_s=CALM_S) == [1.0, 1.0, 1.0]
+
+
+async def _pauses_after_leaving(times: int, stays_s: float) -> list[float]:
+    restarts, pauses_s = make(), []
+    await restarts.turn()
+    for _ in range(times):
+        await trio.sleep(stays_s)
+        left_s = trio.current_time()
+        restarts.note_left()
+        await restarts.turn()
+        pauses_s.append(trio.current_time() - left_s)
+    return pauses_s

@@ -225,6 +225,19 @@ async def test_what_waits_when_we_leave_comes_back(rig: Rig) -> None:
     assert rig.failed == [*numbered(MESSAGES_UNDER_WAY_MAX + 2)[-2:], b"too late"]
 
 
+async def test_what_waits_behind_a_message_in_pieces_that_hangs_is_given_back(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
+    large = b"x" * (PIECE_BYTES + 1)
+    rig.cpg.may_send_pieces.clear()
+    rig.put(large, b"behind")
+    began_s = trio.current_time()
+    await rig.cpg.bell.until(lambda: rig.failed == [b"behind"])
+    assert trio.current_time() - began_s == STALL_S
+    rig.cpg.may_send_pieces.set()
+    await rig.cpg.bell.until(lambda: rig.cpg.taken == [large])
+
+
 async def test_a_message_in_pieces_that_fails_after_we_left_is_not_tried_again(rig: Rig) -> None:
     large = b"x" * (PIECE_BYTES + 1)
     rig.cpg.may_send_pieces.clear()
