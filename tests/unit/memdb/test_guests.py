@@ -80,6 +80,21 @@ def test_renaming_a_configuration_away_and_into_place_unregisters_and_registers(
     assert (memdb.guests.version, listed(memdb)) == (3, {101: ("a", "lxc", 2)})
 
 
+def test_a_configuration_that_replaces_another_takes_its_id() -> None:
+    memdb = a_memdb(*NODES, "nodes/a/lxc/100.conf", "nodes/a/lxc/101.conf")
+    do(memdb, Rename(b"nodes/a/lxc/100.conf", b"nodes/a/lxc/101.conf"))
+    assert (memdb.guests.version, listed(memdb)) == (4, {101: ("a", "lxc", 3)})
+
+
+def test_a_configuration_whose_id_another_has_taken_is_not_written_any_more() -> None:
+    memdb = a_memdb(*NODES, *OTHER, "nodes/a/lxc/100.conf", "nodes/b/lxc/100.conf/")
+    do(memdb, Delete(b"nodes/b/lxc/100.conf"))
+    do(memdb, Create(b"nodes/b/lxc/100.conf"))
+    assert refusal(memdb, Write(b"nodes/a/lxc/100.conf", 0, b"x")) == "EEXIST"
+    do(memdb, Delete(b"nodes/a/lxc/100.conf"))
+    assert (listed(memdb), memdb.guests.version) == ({}, 4)
+
+
 def test_deleting_a_configuration_frees_its_id() -> None:
     memdb = a_memdb(*NODES, *OTHER, "nodes/a/lxc/100.conf")
     assert refusal(memdb, Create(b"nodes/b/lxc/100.conf")) == "EEXIST"

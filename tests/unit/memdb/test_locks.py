@@ -46,6 +46,7 @@ def test_another_tree_keeps_the_age_of_the_locks_that_did_not_change() -> None:
     table.rebuild([(LOCK, ONE), (b"priv/lock/b", TWO)], now_s=100)
     assert table.has_expired(LOCK, ONE, now_s=121)
     assert not table.has_expired(b"priv/lock/b", TWO, now_s=121)
+    assert table.has_expired(b"priv/lock/b", TWO, now_s=221)
     assert b"priv/lock/c" not in table
 
 
@@ -107,6 +108,16 @@ def test_only_directories_directly_below_have_a_timer_from_the_start() -> None:
     assert not [path for path in paths if path in memdb.locks]
     assert ask(memdb, now_s=1000, path=b"priv/lock/moved") is None
     assert ask(memdb, now_s=1121, path=b"priv/lock/moved") is not None
+
+
+def test_a_directory_that_takes_the_place_of_a_lock_has_no_timer_until_it_is_asked_about() -> None:
+    memdb = locked(now_s=0)
+    do(memdb, Mkdir(b"d"))
+    do(memdb, Rename(b"d", LOCK), now_s=50)
+    assert LOCK not in memdb.locks
+    assert memdb.apply(request(memdb), 1, TIME, now_s=100).expired is None
+    assert memdb.apply(request(memdb), 1, TIME, now_s=220).expired is None
+    assert memdb.apply(request(memdb), 1, TIME, now_s=221).expired is not None
 
 
 def test_a_failed_change_leaves_the_other_locks_their_age() -> None:

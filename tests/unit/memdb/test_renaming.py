@@ -1,6 +1,7 @@
 """What a rename keeps, what it replaces, and the one refusal that leaves a trace."""
 
 from pmxcfs.memdb.entry import Change
+from pmxcfs.memdb.memdb import Outcome
 from pmxcfs.memdb.operations import Mkdir, Rename
 from tests.unit.memdb.scene import TIME, a_memdb, at, do, put, refusal, snapshot
 
@@ -50,8 +51,8 @@ def test_the_trace_of_a_refused_rename_can_be_taken_back() -> None:
 def test_an_entry_renamed_to_itself_is_left_alone() -> None:
     memdb = a_memdb("file", "empty/")
     before = snapshot(memdb)
-    assert memdb.apply(Rename(b"file", b"/file/"), 1, TIME, 0).changes == ()
-    assert memdb.apply(Rename(b"empty", b"empty"), 1, TIME, 0).changes == ()
+    for operation in (Rename(b"file", b"/file/"), Rename(b"empty", b"empty")):
+        assert memdb.apply(operation, 1, TIME, 0) == Outcome(0)
     assert snapshot(memdb) == before
 
 
