@@ -7,6 +7,7 @@ Source: docs/PROTOCOL.md, "Database".
 """
 
 import re
+from pathlib import Path
 
 import apsw
 
@@ -64,7 +65,9 @@ def schema_faults(connection: apsw.Connection) -> list[str]:
         apsw.Error: the schema cannot be read.
     """
     if not connection.pragma("page_count"):
-        return []
+        # SQLite takes a file of one byte for an empty one.
+        path = connection.db_filename("main")
+        return ["it has one byte"] if path and Path(path).stat().st_size else []
     if (encoding := connection.pragma("encoding")) != "UTF-8":
         return [f"it stores text as {encoding} and not as UTF-8"]
     objects = [

@@ -20,12 +20,13 @@ def build(tree: Tree, target: Path) -> None:
         draft = directory / "config.db"
         database = Database.open(draft, now_s=tree.root.mtime)
         try:
-            database.commit(_changes_to(database.load(), tree))
+            database.commit(changes_to(database.load(), tree))
         finally:
             database.close()
         publish(draft, target)
 
 
-def _changes_to(new: Tree, tree: Tree) -> Sequence[Change]:
+def changes_to(new: Tree, tree: Tree) -> Sequence[Change]:
+    """Return the changes that make one tree of a new one."""
     entries = [Change(None, entry) for entry in tree.entries() if entry.inode != ROOT_INODE]
     return [*entries, Change(new.root, tree.root)]

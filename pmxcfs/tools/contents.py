@@ -94,7 +94,7 @@ def _problems_of(image: Image, size: int) -> list[Problem]:
         problems.append(Problem(Kind.NO_ROWS, Severity.WRONG, sentence))
     elif not first.startswith(MAGIC):
         problems.append(_refused(Kind.NOT_A_DATABASE, "it does not begin like an SQLite database"))
-    elif int.from_bytes(first[AT_ENCODING : AT_ENCODING + 4], "big") not in UTF8:
+    elif image.number(first, AT_ENCODING) & 3 not in UTF8:
         problems.append(_refused(Kind.SCHEMA, "it stores text in another encoding than UTF-8"))
     missing = image.missing_pages if first.startswith(MAGIC) else 0
     if missing:

@@ -14,9 +14,11 @@ PAGE_SIZE = 4096
 _RESERVED_BYTES_MAX = 32
 AT_ENCODING = 56
 UTF8 = (0, 1)
-"""Where the header has the encoding of texts, and what it says for UTF-8 or before any text."""
+"""Where the header has the encoding of texts, and what its last two bits are for UTF-8."""
 
 _AT_PAGE_SIZE, _AT_RESERVED, _AT_PAGE_COUNT, _AT_FREE = 16, 20, 28, 32
+# The count of pages holds only if the change that it was written with is the last one.
+_AT_CHANGES, _AT_VALID_FOR = 24, 92
 
 
 class Image:
@@ -52,9 +54,11 @@ class Image:
     @property
     def missing_pages(self) -> int:
         """How many pages the header counts that are not in the file."""
-        if self.log.page_count or len(self._content) < _AT_PAGE_COUNT + 4:
+        first = self.page(1)
+        is_valid = self.number(first, _AT_CHANGES) == self.number(first, _AT_VALID_FOR)
+        if self.log.page_count or not is_valid:
             return 0
-        return max(0, self.number(self.page(1), _AT_PAGE_COUNT) - self.page_count)
+        return max(0, self.number(first, _AT_PAGE_COUNT) - self.page_count)
 
     def page(self, number: int) -> bytes:
         """Return a page by its number, which counts from 1; a missing one is empty."""
