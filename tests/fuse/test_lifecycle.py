@@ -50,7 +50,6 @@ def test_a_signal_ends_it_cleanly_and_the_tree_is_there_again(
 def test_a_missing_mount_point_is_made(new_daemon: NewDaemon) -> None:
     daemon = new_daemon()
     daemon.start("-l")
-    assert listed(daemon.mountpoint)
     assert daemon.stop() == 0
     assert stat.S_IMODE(daemon.mountpoint.stat().st_mode) == 0o750
 
@@ -81,10 +80,10 @@ def test_the_dead_mounts_of_crashed_predecessors_are_taken_away(new_daemon: NewD
     daemon = new_daemon()
     for turn in range(2):
         daemon.start("-l")
-        assert len(listed(daemon.mountpoint)) == 10 + turn
+        assert {f"f{before}" for before in range(turn)} <= set(listed(daemon.mountpoint))
         (daemon.mountpoint / f"f{turn}").write_bytes(b"text")
         daemon.kill()
-        assert refusal(os.stat, daemon.mountpoint) == errno.ENOTCONN
+        assert refusal(os.statvfs, daemon.mountpoint) == errno.ENOTCONN
     daemon.start("-l")
     assert (daemon.mountpoint / "f1").read_bytes() == b"text"
     assert daemon.stop() == 0

@@ -123,6 +123,30 @@ async def test_nothing_is_kept_of_removed_files_that_are_not_open() -> None:
         await scene.fs.open(number, 0, CONTEXT)
 
 
+async def test_what_a_synchronisation_brought_is_kept_when_the_file_is_removed() -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    handle = await scene.open("f")
+    other = Scene()
+    await other.make("f", b"synchronised")
+    scene.driver.replica.memdb.replace(other.driver.replica.memdb.tree, NOW_S)
+    scene.fs.cache.forget_all()
+    await _unlinked_elsewhere(scene)
+    assert await scene.fs.read(handle, 0, 100) == b"synchronised"
+
+
+async def test_a_number_that_means_a_directory_now_is_another_object() -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    handle = await scene.open("f")
+    other = Scene()
+    await other.make("d")
+    scene.driver.replica.memdb.replace(other.driver.replica.memdb.tree, NOW_S)
+    scene.fs.cache.forget_all()
+    assert await scene.fs.read(handle, 0, 100) == b"old"
+    assert (await scene.fs.getattr(handle, CONTEXT)).st_nlink == 0
+
+
 async def test_a_file_that_comes_back_with_a_synchronisation_is_the_trees_again() -> None:
     scene = Scene()
     await scene.make("f", b"old")
