@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 import trio
 
+from pmxcfs.callers import Callers
 from pmxcfs.committing import Batch, Committer, Storage
 from pmxcfs.dcdb import DiskState, Forget, ForgetAll, PublishCorosyncConf
 from pmxcfs.dfsm.effects import Answer, Effect, LeaveGroup, Multicast, Ticket
@@ -25,8 +26,9 @@ from pmxcfs.replica import Event, Replica
 
 log = structlog.get_logger("dcdb")
 
-ANSWER_WAIT_S_MAX = 60
-"""How long a local caller waits for its own change to come back from the group."""
+ANSWER_WAIT_S_MAX = 30
+"""How long a local caller waits for its own change to come back from the group: longer than a ring
+needs to form anew, shorter than anybody's patience."""
 
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
 """What may queue up behind a database that takes nothing before we stop waiting for it."""
@@ -88,6 +90,7 @@ class Driver:
         self._publish: Callable[[PublishCorosyncConf], None] = lambda effect: None
         self._sync: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self._tickets = itertools.count(1)
+        self._waiters = Callers()
         self._callers: dict[Ticket, Callable[[int], None]] = {}
         self._inbox: list[Event | _Request] = []
         self._queued_bytes = 0
@@ -128,12 +131,15 @@ class Driver:
             OperationError: it was refused; EACCES without quorum, EBUSY if the group could not
                 take it, EIO if its outcome is unknown or our database failed.
         """
-        caller = _Caller()
-        ticket = self.begin(operation, caller.wake)
-        if caller.result is None:
-            with trio.move_on_after(ANSWER_WAIT_S_MAX):
-                await caller.woken.wait()
-        result = caller.result if caller.result is not None else self._give_up(ticket, operation)
+        with self._waiters.place(operation):
+            caller = _Caller()
+            ticket = self.begin(operation, caller.wake)
+            if caller.result is None:
+                with trio.move_on_after(ANSWER_WAIT_S_MAX):
+                    await caller.woken.wait()
+            result = caller.result
+            if result is None:
+                result = self._give_up(ticket, operation)
         if result < 0:
             raise OperationError(-result)
         return result
@@ -260,14 +266,8 @@ class Driver:
         """Stop waiting for a change; return the negative errno that the caller gets."""
         self._callers.pop(ticket, None)
         was_sent = not self._withdraw(ticket)
-        log.warning(
-            "gave up waiting for the group",
-            operation=type(operation).__name__,
-            was_sent=was_sent,
-            waited_s=ANSWER_WAIT_S_MAX,
-            mode=self.replica.mode.name,
-            awaiting=sorted(member.node_id for member in self.replica.awaiting),
-        )
+        culprits = self.replica.culprits if self.waiting is None else ["our database"]
+        self._waiters.tell_gave_up(operation, culprits, ANSWER_WAIT_S_MAX, was_sent=was_sent)
         return -EIO if was_sent else -EBUSY
 
 

@@ -103,6 +103,11 @@ class Replica:
         return self._machine.awaiting
 
     @property
+    def culprits(self) -> list[str]:
+        """Whom the group, or a caller whose change is under way, waits for; for people."""
+        return self._vigil.culprits
+
+    @property
     def leader(self) -> NodeId | None:
         """The node whose tree all members took over at the last sync."""
         leader = self._application.leader

@@ -11,6 +11,7 @@ import pyfuse3
 import structlog
 import trio
 
+from pmxcfs.callers import CALLERS_MAX
 from pmxcfs.fuse import mountpoint as mountpoints
 from pmxcfs.fuse.invalidation import Invalidator
 from pmxcfs.fuse.mountpoint import MountError
@@ -20,8 +21,8 @@ log = structlog.get_logger("main")
 
 OPTIONS = frozenset({"fsname=/dev/fuse", "allow_other", "default_permissions"})
 
-REQUESTS_AT_ONCE_MAX = 256
-"""Changes can wait a minute for the group; so many may do so before reads have to wait too."""
+REQUESTS_AT_ONCE_MAX = 2 * CALLERS_MAX
+"""However many changes wait for the group, there are places left for reads."""
 
 PREPARATION_S_MAX = 10
 ANSWERING_S_MAX = 2

@@ -70,9 +70,14 @@ class Stalls:
         self._say_at_s = self._waited_s + min(max(self._waited_s, REPEAT_S_MIN), REPEAT_S_MAX)
         log.warning(
             wait.kind.value,
-            waits_for=[_called(member, name_of) for member in wait.members] or ["corosync"],
+            waits_for=culprits(wait, name_of),
             waited_s=round(self._waited_s),
         )
+
+
+def culprits(wait: Wait, name_of: Callable[[NodeId], str | None]) -> list[str]:
+    """Return whom a wait is for, as people know them; corosync if no member."""
+    return [_called(member, name_of) for member in wait.members] or ["corosync"]
 
 
 def _bound_s(wait: Wait) -> float:

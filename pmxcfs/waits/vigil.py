@@ -18,7 +18,7 @@ from pmxcfs.dfsm.waiting import WaitKind
 from pmxcfs.identity import NodeId
 from pmxcfs.waits.ghosts import Ghosts
 from pmxcfs.waits.grace import Grace
-from pmxcfs.waits.stalls import Stalls
+from pmxcfs.waits.stalls import Stalls, culprits
 
 _GROUP_EVENTS = (Connected, Disconnected, ConfigurationChange, Delivered, SendFailed)
 
@@ -73,6 +73,12 @@ class Vigil:
     def put_off(self) -> int:
         """How many events of the group wait for quorum."""
         return len(self._grace)
+
+    @property
+    def culprits(self) -> list[str]:
+        """Whom this member waits for, as people know them; nobody if for nothing."""
+        wait = self._machine.waits_for
+        return [] if wait is None else culprits(wait, self._names.get)
 
     def admit(
         self, event: GroupEvent | WatchEvent, is_quorate: Callable[[], bool]
