@@ -16,6 +16,7 @@ from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Change, Entry, Inode
 class _OpenFile:
     handles: int
     entry: Entry
+    is_synchronous: bool = False
 
 
 class OpenFiles:
@@ -24,13 +25,16 @@ class OpenFiles:
     def __init__(self) -> None:
         self._files: dict[Inode, _OpenFile] = {}
 
-    def open(self, entry: Entry) -> None:
-        """Count one more handle."""
-        file = self._files.get(entry.inode)
-        if file is None:
-            self._files[entry.inode] = _OpenFile(1, entry)
-        else:
-            file.handles += 1
+    def open(self, entry: Entry, *, is_synchronous: bool = False) -> None:
+        """Count one more handle; if it writes synchronously, all of the file's do from now on."""
+        file = self._files.setdefault(entry.inode, _OpenFile(0, entry))
+        file.handles += 1
+        file.is_synchronous |= is_synchronous
+
+    def is_synchronous(self, inode: Inode) -> bool:
+        """Whether a write to this file has to be on the disk before it is answered."""
+        file = self._files.get(inode)
+        return file is not None and file.is_synchronous
 
     def close(self, inode: Inode) -> None:
         """Count one handle less; with the last one an orphan's content is gone."""

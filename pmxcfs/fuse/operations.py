@@ -9,7 +9,7 @@ are not supported.
 import stat
 from collections.abc import Sequence
 from errno import EACCES, EINVAL, EIO, ENOSYS
-from os import O_TRUNC
+from os import O_DSYNC, O_TRUNC
 
 import pyfuse3
 
@@ -205,7 +205,7 @@ class PmxcfsOperations(pyfuse3.Operations):
         """Make a file that did not exist, whatever the flags say, and open it."""
         self._refuse_virtual(parent_inode, name)
         entry = await self._changes.create(tree_inode(parent_inode), name)
-        self._open_files.open(entry)
+        self._open_files.open(entry, is_synchronous=bool(flags & O_DSYNC))
         attributes = self._objects.hand_out(entry)
         return _handle(kernel_inode(entry.inode)), attributes
 
@@ -215,7 +215,8 @@ class PmxcfsOperations(pyfuse3.Operations):
         if flags & O_TRUNC:
             await self._truncate(inode, 0)
         if not is_virtual(inode):
-            self._open_files.open(self._objects.entry(inode))
+            entry = self._objects.entry(inode)
+            self._open_files.open(entry, is_synchronous=bool(flags & O_DSYNC))
         return _handle(inode)
 
     @answers_errors
@@ -235,7 +236,10 @@ class PmxcfsOperations(pyfuse3.Operations):
     async def write(self, fh: int, off: int, buf: bytes) -> int:
         """Put data into a file; return how much."""
         if not is_virtual(fh):
-            return await self._changes.write(tree_inode(fh), off, buf)
+            count = await self._changes.write(tree_inode(fh), off, buf)
+            if self._open_files.is_synchronous(tree_inode(fh)):
+                await self._driver.sync()
+            return count
         file = self._objects.virtual(fh).object
         if off or not isinstance(file, VirtualFile) or file.write is None:
             raise OperationError(EIO)
