@@ -65,6 +65,8 @@ class PrivateConnection:
     def empty_log(self) -> None:
         """Bring what is in the write-ahead log into the file itself."""
         try:
+            # Only a connection that has read something knows that there is a log.
+            self._connection.pragma("schema_version")
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.Error as error:
             raise _storage_error(error) from error

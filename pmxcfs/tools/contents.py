@@ -94,6 +94,8 @@ def _problems_of(image: Image, size: int) -> list[Problem]:
         problems.append(Problem(Kind.NO_ROWS, Severity.WRONG, sentence))
     elif not first.startswith(MAGIC):
         problems.append(_refused(Kind.NOT_A_DATABASE, "it does not begin like an SQLite database"))
+    elif len(first) < image.page_size:
+        problems.append(_refused(Kind.TRUNCATED, f"it is truncated: it has only {size} bytes"))
     elif image.number(first, AT_ENCODING) & 3 not in UTF8:
         problems.append(_refused(Kind.SCHEMA, "it stores text in another encoding than UTF-8"))
     missing = image.missing_pages if first.startswith(MAGIC) else 0

@@ -9,15 +9,10 @@ from pathlib import Path
 
 from pmxcfs.errors import StorageError
 from pmxcfs.options import Options
+from pmxcfs.tools import publishing
 from pmxcfs.tools.connections import PrivateConnection
-from pmxcfs.tools.copies import LOGS, copy_database
-from pmxcfs.tools.publishing import (
-    LOGS_AND_INDEX,
-    publish,
-    refuse_existing,
-    replace,
-    workshop,
-)
+from pmxcfs.tools.copies import LOGS, copy_database, files_of
+from pmxcfs.tools.publishing import LOGS_AND_INDEX, publish, refuse_existing, workshop
 
 _MODE = 0o600
 
@@ -60,7 +55,7 @@ def restore(snapshot: Path, database: Path) -> Path | None:
             # old log would be worse, SQLite would write the one into the other.
             for ending in LOGS_AND_INDEX:
                 _beside(database, ending).unlink(missing_ok=True)
-            replace(draft, database)
+            publishing.replace(draft, database)
         except OSError as error:
             raise StorageError(f"cannot replace {database}: {error}") from error
     return kept
@@ -73,6 +68,8 @@ def _copy_as_one_file(original: Path, copy: Path) -> None:
             connection.empty_log()
     except StorageError as error:
         raise StorageError(f"{original} is damaged: {error}; see pmxcfs-db check") from error
+    if any(path != copy for path in files_of(copy)):
+        raise StorageError(f"the log of {original} cannot be brought into its copy")
     copy.chmod(_MODE)
 
 
