@@ -87,8 +87,7 @@ class Checkpoints:
         except apsw.Error as error:
             self._note_failure(error)
         if not self.has_room and not was_stopped:
-            self._wanted.set()  # again, now that nobody adds to the log
-            return
+            return  # the next one is wanted already, and nobody adds to the log now
         self._wanted = trio.Event()
         self._due_at = self._pages + PAGES_DUE
         if was_stopped:  # to no avail, unless the log begins anew now

@@ -233,6 +233,17 @@ def test_in_a_cluster_the_end_of_patience_leaves_the_group_and_all_get_eio() -> 
     assert names(driver) == []
 
 
+def test_a_batch_that_wanted_to_leave_the_group_still_does_when_it_is_refused() -> None:
+    disk, outbox = Disk(), Outbox()
+    driver = clustered(disk, outbox)
+    driver.begin(Create(b"a"), lambda result: None)
+    disk.refusal = LOCKED
+    driver.feed([Delivered(ME, outbox.sent.pop()), Delivered(ME, b"no message at all")])
+    assert outbox.left_for_good == []
+    driver.stop_waiting()
+    assert outbox.left_for_good == [False]
+
+
 async def test_a_group_is_joined_again_only_once_the_disk_is_writable(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
