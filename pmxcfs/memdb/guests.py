@@ -77,10 +77,6 @@ class GuestList:
         """Yield every guest, in no particular order."""
         return iter(self._guests.values())
 
-    def get(self, vmid: int) -> Guest | None:
-        """Return the guest with this id."""
-        return self._guests.get(vmid)
-
     def conflicts_with(self, path: GuestPath) -> bool:
         """Whether the id is taken by a guest on another node or of another kind."""
         guest = self._guests.get(path.vmid)

@@ -30,6 +30,7 @@ OTHER = ("nodes/b/", "nodes/b/qemu-server/", "nodes/b/lxc/")
         (b"nodes/a/qemu-server/\xd9\xa1.conf", None),
         (b"nodes/a/qemu-server/.conf", None),
         (b"nodes/a/qemu/100.conf", None),
+        (b"others/a/lxc/100.conf", None),
         (b"nodes/-a/lxc/100.conf", None),
         (b"nodes/a-/lxc/100.conf", None),
         (b"nodes/a.b/lxc/100.conf", None),

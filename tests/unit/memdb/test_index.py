@@ -34,6 +34,15 @@ def test_index_and_checksum_after_each_change_are_those_of_a_fresh_tree() -> Non
         assert tree_checksum(memdb.tree) == tree_checksum(fresh)
 
 
+def test_a_checksum_is_not_kept_when_an_entry_is_taken_out() -> None:
+    tree = a_memdb("f", "d/").tree
+    before = tree_checksum(tree)
+    removed = tree.find(b"f")
+    assert removed is not None
+    tree.remove(removed.inode)
+    assert tree_checksum(tree) == tree_checksum(Tree.from_entries(tree.entries())) != before
+
+
 def test_index_and_checksum_are_back_after_a_change_was_undone() -> None:
     memdb = a_memdb("f", "d/")
     before = (index_of(memdb.tree), tree_checksum(memdb.tree))

@@ -2,7 +2,7 @@
 
 from pmxcfs.memdb.losses import lost_paths
 from pmxcfs.memdb.memdb import Memdb
-from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, Write
+from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, SetMtime, Write
 from pmxcfs.memdb.tree import Tree
 from tests.unit.memdb.scene import TIME, do, put
 
@@ -79,6 +79,42 @@ def test_what_we_alone_deleted_shows_that_we_went_our_own_way() -> None:
     assert lost_paths(ours.tree, theirs.tree) == [b"kept"]
 
 
+def test_one_deletion_is_seen_however_far_they_have_gone_on() -> None:
+    base = grown()
+    ours = edit(copied(base), FIRST, Delete(b"doomed"))
+    theirs = edit(churn(copied(base), SECOND, 9), SECOND, Write(b"kept", 0, b"newer"))
+    assert lost_paths(ours.tree, theirs.tree) == [b"kept"]
+
+
+def test_one_new_entry_is_seen_by_its_kind_however_far_they_have_gone_on() -> None:
+    base = grown()
+    ours = edit(copied(base), FIRST, Create(b"ours"))
+    theirs = churn(edit(copied(base), SECOND, Mkdir(b"theirs")), SECOND, 9)
+    edit(theirs, SECOND, SetMtime(b"theirs", 5))
+    assert lost_paths(ours.tree, theirs.tree) == [b"ours"]
+
+
+def test_an_entry_made_by_our_very_last_change_counts() -> None:
+    base = grown()
+    ours = edit(copied(base), FIRST, Create(b"ours"))
+    theirs = churn(edit(copied(base), SECOND, Mkdir(b"theirs")), SECOND, 9)
+    assert lost_paths(ours.tree, theirs.tree) == [b"ours"]
+
+
+def test_a_change_of_theirs_from_a_time_that_we_have_been_through_must_be_ours_too() -> None:
+    base = grown()
+    ours = edit(copied(base), FIRST, Create(b"brief"), Delete(b"brief"))
+    theirs = edit(copied(base), SECOND, Write(b"kept", 0, b"1"), Write(b"kept", 0, b"2"))
+    assert lost_paths(ours.tree, churn(theirs, SECOND, 9).tree) == [b"kept"]
+
+
+def test_a_last_change_made_alone_tells_that_we_went_our_own_way() -> None:
+    base = grown()
+    ours = edit(copied(base), LOCAL, Delete(b"doomed"))
+    theirs = edit(copied(base), SECOND, Delete(b"doomed"), Write(b"kept", 0, b"newer"))
+    assert lost_paths(ours.tree, theirs.tree) == [b"kept"]
+
+
 def test_two_files_with_one_inode_number_are_two_files() -> None:
     base = grown()
     ours = edit(copied(base), FIRST, Mkdir(b"ours"), Create(b"ours/file"))
@@ -111,9 +147,9 @@ def test_local_changes_older_than_the_last_one_of_the_cluster_are_recognised_too
 
 
 def test_a_tree_from_before_the_cluster_is_no_local_change() -> None:
-    base = grown(writer=LOCAL)
-    theirs = edit(copied(base), SECOND, Delete(b"doomed"), Write(b"kept", 0, b"new"))
-    assert lost_paths(base.tree, theirs.tree) == []
+    for base in (churn(grown(writer=LOCAL), LOCAL, 99), grown(writer=LOCAL)):
+        theirs = edit(copied(base), SECOND, Delete(b"doomed"), Write(b"kept", 0, b"new"))
+        assert lost_paths(base.tree, theirs.tree) == []
     joined = edit(copied(base), FIRST, Write(b"edited", 0, b"1"))
     theirs = edit(copied(joined), SECOND, Delete(b"doomed"), Write(b"kept", 0, b"new"))
     assert lost_paths(joined.tree, theirs.tree) == []
@@ -141,10 +177,17 @@ def test_the_same_content_elsewhere_or_by_another_hand_is_no_loss() -> None:
     assert lost_paths(ours.tree, theirs.tree) == []
 
 
+def test_what_only_moved_is_no_loss_even_if_we_went_our_own_way() -> None:
+    base = grown()
+    ours = edit(copied(base), FIRST, Write(b"edited", 0, b"ours"))
+    theirs = edit(copied(base), SECOND, Write(b"edited", 0, b"theirs"), Rename(b"kept", b"moved"))
+    assert lost_paths(ours.tree, theirs.tree) == [b"edited"]
+
+
 def test_locks_are_not_mourned() -> None:
     base = grown()
-    ours = edit(copied(base), FIRST, Mkdir(b"priv/lock/mine"))
-    theirs = edit(copied(base), SECOND, Mkdir(b"priv/lock/other"))
+    ours = edit(copied(base), FIRST, Mkdir(b"priv/lock/mine"), Mkdir(b"priv/lock/another"))
+    theirs = edit(copied(base), SECOND, Create(b"a"), Write(b"a", 0, b"x"), Mkdir(b"priv/lock/b"))
     assert lost_paths(ours.tree, theirs.tree) == []
 
 

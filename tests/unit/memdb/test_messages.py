@@ -53,6 +53,7 @@ def file_operation(
         # What a member ought not to send, and the reference reads like this:
         (2, file_operation(b"d\0rest\0"), Mkdir(b"d")),
         (3, file_operation(b"d\0", b"ignored\0", b"ignored"), Delete(b"d")),
+        (4, file_operation(b"a\0", b"b\0", b"ignored"), Rename(b"a", b"b")),
         (7, CHECKSUM + b"p\0rest\0", UnlockRequest(b"p", CHECKSUM)),
     ],
 )

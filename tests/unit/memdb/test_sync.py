@@ -177,3 +177,19 @@ def test_taking_over_a_tree_derives_guests_locks_and_counters_anew() -> None:
     assert b"priv/lock/x" in memdb.locks
     assert memdb.counters[b"user.cfg"] == 2
     assert memdb.tree is leader.tree
+
+
+def test_undoing_and_redoing_derive_guests_locks_and_counters_anew() -> None:
+    memdb = a_memdb("nodes/", "nodes/a/", "nodes/a/lxc/", "priv/", "priv/lock/")
+    changes = [
+        *do(memdb, Create(b"nodes/a/lxc/7.conf")).changes,
+        *do(memdb, Mkdir(b"priv/lock/x")).changes,
+    ]
+    after, count = list(memdb.tree.entries()), memdb.counters[b"user.cfg"]
+    memdb.revert(changes, now_s=0)
+    assert (len(memdb.guests), b"priv/lock/x" in memdb.locks) == (0, False)
+    memdb.redo(changes, now_s=0)
+    assert list(memdb.tree.entries()) == after
+    assert [guest.vmid for guest in memdb.guests] == [7]
+    assert b"priv/lock/x" in memdb.locks
+    assert memdb.counters[b"user.cfg"] == count + 2

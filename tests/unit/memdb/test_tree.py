@@ -172,7 +172,9 @@ REFUSED: list[tuple[str, Callable[[], list[Entry]], str]] = [
         lambda: [ROOT, replace(A, data=b"x", size=1)],
         r"inode 2 \('a'\) is a directory and has content",
     ),
-    ("a missing parent", lambda: [ROOT, B], r"parent of inode 3 \('b'\), inode 2, is missing"),
+    ("a directory with a size", lambda: [ROOT, replace(A, size=1)], "directory and has content"),
+    ("a directory with data", lambda: [ROOT, replace(A, data=b"x")], "directory and has content"),
+    ("a missing parent", lambda: [ROOT, B], r"parent of inode 3 \('b'\), inode 2, is missing$"),
     (
         "a file as parent",
         lambda: [ROOT, G, file(6, b"x", 5)],
@@ -215,6 +217,11 @@ def test_a_name_may_be_any_text_that_a_message_can_bring(name: bytes) -> None:
 def test_a_parent_may_have_a_larger_inode_than_its_child() -> None:
     tree = Tree.from_entries([ROOT, file(4, b"f", 9), directory(9, b"d")])
     assert tree.path_of(Inode(4)) == b"d/f"
+
+
+@pytest.mark.parametrize("version", [20, 2**32, 2**63 - 1])
+def test_the_version_may_be_any_number_that_a_database_can_hold(version: int) -> None:
+    assert Tree.from_entries([replace(ROOT, version=version), A]).root.version == version
 
 
 def test_a_size_without_content_is_no_damage() -> None:
