@@ -14,10 +14,10 @@ from typing import Protocol
 import structlog
 import trio
 
-from pmxcfs.dcdb import Commit, DiskState
+from pmxcfs.dcdb import Commit, DiskState, KeepLosingTree, MarkUnshared
 from pmxcfs.dfsm.effects import Answer, Effect, LeaveGroup
 from pmxcfs.errors import StorageError, TemporaryStorageError
-from pmxcfs.memdb.entry import Change
+from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.replica import Replica
 
 log = structlog.get_logger("database")
@@ -43,6 +43,29 @@ class Storage(Protocol):
         """
 
 
+class Keeper(Protocol):
+    """Where is kept what the database will not have any more, and what must be known of it."""
+
+    def keep(self, entries: Sequence[Entry], now_s: int) -> None:
+        """Keep a whole tree; again with the same entries, nothing happens.
+
+        Raises:
+            TemporaryStorageError: it may work later.
+            StorageError: there is no use in trying again.
+        """
+
+    def mark_unshared(self, version: int | None) -> None:
+        """Remember over restarts since which version no other node may have our changes."""
+
+
+class _NoKeeper:
+    def keep(self, entries: Sequence[Entry], now_s: int) -> None:
+        """Nothing is kept."""
+
+    def mark_unshared(self, version: int | None) -> None:
+        """Nothing is remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Effects that wait for the disk, the changes among them, and why they wait."""
@@ -61,12 +84,14 @@ class Committer:
         waiting: the batch that waits for the disk.
         trouble: set when the database begins to be in need of ``retry``.
         over: set unless changes are refused until the database can be written again.
+        keeper: is asked before a commit to keep what that would drop.
     """
 
     def __init__(self, replica: Replica, storage: Storage, clock: Callable[[], int]) -> None:
         self._replica = replica
         self._storage = storage
         self._clock = clock
+        self.keeper: Keeper = _NoKeeper()
         self.waiting: Batch | None = None
         self.trouble = trio.Event()
         self.over = trio.Event()
@@ -83,7 +108,7 @@ class Committer:
         if not changes:
             return effects
         try:
-            self._storage.commit(changes)
+            self._write(effects, changes)
         except TemporaryStorageError as error:
             self._replica.take_back(changes, self._clock())
             self.waiting = Batch(effects, changes, error)
@@ -98,7 +123,7 @@ class Committer:
         """Try the waiting batch again, or whether changes can be taken again at all."""
         try:
             if self.waiting is not None:
-                self._storage.commit(self.waiting.changes)
+                self._write(self.waiting.effects, self.waiting.changes)
                 return self._brought_back()
             if self._replica.disk is DiskState.REFUSING:
                 self._storage.probe()
@@ -126,6 +151,16 @@ class Committer:
         """Refuse what waits and all further changes until a restart."""
         batch, self.waiting = self.waiting, None
         return self._failed(batch.effects if batch is not None else (), error)
+
+    def _write(self, effects: Sequence[Effect], changes: Sequence[Change]) -> None:
+        """Keep what is about to be dropped, then commit."""
+        for effect in effects:
+            match effect:
+                case KeepLosingTree(entries, now_s):
+                    self.keeper.keep(entries, now_s)
+                case MarkUnshared(version):
+                    self.keeper.mark_unshared(version)
+        self._storage.commit(changes)
 
     def _brought_back(self) -> Sequence[Effect]:
         batch, self.waiting = self.waiting, None

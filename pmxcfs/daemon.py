@@ -14,7 +14,7 @@ from pmxcfs.address import own_address
 from pmxcfs.checkpoints import Checkpoints
 from pmxcfs.clockwork import tell_time
 from pmxcfs.control import SOCKET_NAME, StatusSocket
-from pmxcfs.database import Database
+from pmxcfs.database import Database, write_database
 from pmxcfs.dcdb import COROSYNC_CONF, PublishCorosyncConf
 from pmxcfs.dfsm.events import GroupEvent
 from pmxcfs.driver import Driver
@@ -26,6 +26,7 @@ from pmxcfs.identity import LOCAL_NODE_ID, Member, NodeId, Pid
 from pmxcfs.instance import StartError
 from pmxcfs.logs import DebugSwitch
 from pmxcfs.loopback import LoopbackGroup
+from pmxcfs.lost_trees import LostTrees
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Write
 from pmxcfs.options import Options
@@ -89,8 +90,15 @@ async def _run_with_database(
         is_standalone = options.is_local or not _has_corosync_conf(memdb)
         if options.is_local and _has_corosync_conf(memdb):
             log.warning("forced local mode: the cluster's other nodes will not see changes")
-        replica = Replica(memdb, node_name=options.node_name, standalone=is_standalone)
+        lost_trees = LostTrees(options.database, write_database)
+        replica = Replica(
+            memdb,
+            node_name=options.node_name,
+            standalone=is_standalone,
+            unshared_since=lost_trees.unshared_since(),
+        )
         driver = Driver(replica, database, clock=_now_s)
+        driver.attach_keeper(lost_trees)
         status = await _status(options, is_standalone=is_standalone)
         async with _storage(database, driver, options):
             await _serve(options, switch, gid, driver, status, ready)

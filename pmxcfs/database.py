@@ -6,7 +6,7 @@ from deleting the write-ahead log under us.
 """
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import EDQUOT, ENOSPC
@@ -18,7 +18,7 @@ import apsw
 from pmxcfs import vetting
 from pmxcfs.database_files import DatabaseFiles, make_private, set_aside_an_orphaned_log
 from pmxcfs.errors import StorageError, TemporaryStorageError
-from pmxcfs.memdb.entry import ROOT_INODE, Change, EntryType, merged
+from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, merged
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.rows import ROOT_NAME, Row, columns_of, entry_of, signed
 
@@ -295,6 +295,28 @@ def _refusal(path: Path, reason: Exception) -> StorageError:
         f"cannot use {path}: {reason}. List all that is wrong: pmxcfs-db check {name}; "
         f"make a sound database from it: pmxcfs-db repair {name} NEW"
     )
+
+
+def write_database(path: Path, entries: Iterable[Entry], now_s: int) -> None:
+    """Make a new database out of the entries of a sound tree, in one file that is on the disk.
+
+    Args:
+        path: where there is no file yet.
+        entries: all of them, the root included.
+        now_s: the clock, seconds since 1970.
+
+    Raises:
+        StorageError: it cannot be written; something unfinished may be there.
+    """
+    database = Database.open(path, now_s)
+    try:
+        fresh = database.load().root
+        database.commit(
+            [Change(fresh if entry.inode == ROOT_INODE else None, entry) for entry in entries]
+        )
+        database.sync()
+    finally:
+        database.close()
 
 
 def _vet(connection: apsw.Connection) -> None:

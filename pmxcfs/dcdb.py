@@ -3,7 +3,7 @@
 Source: docs/PROTOCOL.md, "Configuration tree messages" and "Synchronisation".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from errno import EIO
@@ -16,6 +16,7 @@ from pmxcfs.errors import ProtocolError, StorageError
 from pmxcfs.identity import Member
 from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.memdb.index import Index, index_of, tree_checksum
+from pmxcfs.memdb.losses import lost_paths
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import (
     decode_operation,
@@ -24,12 +25,16 @@ from pmxcfs.memdb.messages import (
     encode_update,
 )
 from pmxcfs.memdb.operations import Create, Operation, Rename, Write
+from pmxcfs.memdb.sharing import Sharing
 from pmxcfs.memdb.sync import catch_up, choose_leader, differing_inodes
+from pmxcfs.memdb.tree import Tree
 
 log = structlog.get_logger("dcdb")
 
 PROTOCOL_VERSION = 1
 COROSYNC_CONF = b"corosync.conf"
+
+LOST_PATHS_LOGGED_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,26 @@ class PublishCorosyncConf(Effect):
     notify: bool
 
 
+@dataclass(frozen=True, slots=True)
+class KeepLosingTree(Effect):
+    """Before anything is committed, keep these entries: a synchronisation is about to drop them."""
+
+    entries: tuple[Entry, ...]
+    now_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkUnshared(Effect):
+    """Before anything is committed, remember since which version no other node may have ours."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreeShared(Effect):
+    """All was committed, and a majority of the cluster has the same tree: forget the mark."""
+
+
 class DiskState(Enum):
     """What this node's database does with changes."""
 
@@ -70,10 +95,18 @@ class DiskState(Enum):
 
 
 class TreeApplication:
-    """Applies what the group delivers to the tree, and exchanges whole states when members join."""
+    """Applies what the group delivers to the tree, and exchanges whole states when members join.
 
-    def __init__(self, memdb: Memdb) -> None:
+    Attributes:
+        works_alone: whether this is a node of a cluster that was told to work without it.
+        cluster_size: how many nodes the cluster's configuration names; 0 while unknown.
+    """
+
+    def __init__(self, memdb: Memdb, unshared_since: int | None = None) -> None:
         self.memdb = memdb
+        self.sharing = Sharing(unshared_since)
+        self.works_alone = False
+        self.cluster_size = 0
         self.is_quorate = False
         self.disk = DiskState.WRITABLE
         self.me: Member | None = None
@@ -98,6 +131,7 @@ class TreeApplication:
         outcome = self.memdb.apply(operation, sender.node_id, time_s, now_s)
         effects: list[Effect] = []
         if outcome.changes:
+            effects += self._note_applied(sender, now_s)
             effects += [Commit(outcome.changes), Forget(outcome.changes)]
         if outcome.expired is not None and self._is_lowest():
             effects.append(Send(*encode_operation(outcome.expired)))
@@ -126,12 +160,13 @@ class TreeApplication:
             version=index.version,
             behind=sorted(member.node_id for member in states.keys() - synced),
         )
+        shared = (TreeShared(),) if self.me in synced and self._are_majority(states) else ()
         if leader != self.me:
-            return Comparison(synced=synced, leader=leader, updates=None)
+            return Comparison(synced=synced, leader=leader, updates=None, effects=shared)
         others = [index_by_member[member] for member in states if member not in synced]
         wanted = [self.memdb.tree.get(inode) for inode in differing_inodes(index, others)]
         updates = (encode_update(entry) for entry in wanted if entry is not None)
-        return Comparison(synced=synced, leader=leader, updates=updates)
+        return Comparison(synced=synced, leader=leader, updates=updates, effects=shared)
 
     def collect_update(self, payload: bytes) -> None:
         """Keep one entry of the leader's until the commit.
@@ -155,6 +190,7 @@ class TreeApplication:
         if self._leader_index is None:
             raise ProtocolError("an update was completed that nobody began")
         tree, changes = catch_up(self.memdb.tree, self._leader_index, self._updates)
+        losing = self._losing(tree, now_s)
         log.info("copied the leader's tree", changed=len(changes), version=tree.root.version)
         try:
             self.memdb.replace(tree, now_s)
@@ -166,7 +202,13 @@ class TreeApplication:
                 error=str(error),
             )
             raise
-        return [Commit(changes), ForgetAll(), *self.publication(notify=False)]
+        return [
+            *losing,
+            Commit(changes),
+            ForgetAll(),
+            TreeShared(),
+            *self.publication(notify=False),
+        ]
 
     def drop_sync(self) -> None:
         """Forget the states and updates of a sync that ended or was interrupted."""
@@ -179,10 +221,17 @@ class TreeApplication:
 
     def on_members(self, members: frozenset[Member], now_s: int) -> Sequence[Effect]:
         """Note who is there; a member alone has nobody to copy from."""
+        has_parted = not self._members <= members
         self._members = members
         if len(members) == 1:
             self.leader = next(iter(members))
-        return ()
+        return self.on_parting(now_s) if has_parted else ()
+
+    def on_parting(self, now_s: int) -> Sequence[Effect]:
+        """Note that other members, or the group itself, are gone: did they get our last changes?"""
+        before = self.sharing.unshared_since
+        self.sharing.note_parting(now_s)
+        return self._marking(before)
 
     def on_synced(self, now_s: int) -> Sequence[Effect]:
         """Nothing is sent when the tree is in sync."""
@@ -194,6 +243,40 @@ class TreeApplication:
         if entry is None or entry.is_directory or not entry.data:
             return []
         return [PublishCorosyncConf(entry.data, notify)]
+
+    def _note_applied(self, sender: Member, now_s: int) -> list[Effect]:
+        before = self.sharing.unshared_since
+        self.sharing.note_applied(
+            self.memdb.tree.root.version,
+            now_s,
+            is_own=sender == self.me,
+            is_shared=not self.works_alone and self._are_majority(self._members),
+        )
+        return self._marking(before)
+
+    def _marking(self, before: int | None) -> list[Effect]:
+        since = self.sharing.unshared_since
+        return [MarkUnshared(since)] if since is not None and since != before else []
+
+    def _are_majority(self, members: Iterable[Member]) -> bool:
+        """Whether members make up more than half of the cluster, or at least two if unknown."""
+        node_count = len({member.node_id for member in members})
+        return 2 * node_count > self.cluster_size if self.cluster_size else node_count > 1
+
+    def _losing(self, tree: Tree, now_s: int) -> list[Effect]:
+        """Return what saves our tree, if it has something that the leader's tree replaces it by."""
+        paths = lost_paths(self.memdb.tree, tree, self.sharing.unshared_since)
+        if not paths:
+            return []
+        log.warning(
+            "the leader's tree drops content of ours that no other node may have",
+            leader=self.leader.node_id if self.leader is not None else None,
+            our_version=self.memdb.tree.root.version,
+            version=tree.root.version,
+            entries=len(paths),
+            paths=[path.decode(errors="replace") for path in paths[:LOST_PATHS_LOGGED_MAX]],
+        )
+        return [KeepLosingTree(tuple(self.memdb.tree.entries()), now_s)]
 
     def _is_lowest(self) -> bool:
         return self.me is not None and self.me.node_id == min(self._members).node_id

@@ -15,8 +15,15 @@ import structlog
 import trio
 
 from pmxcfs.callers import Callers
-from pmxcfs.committing import Batch, Committer, Storage
-from pmxcfs.dcdb import DiskState, Forget, ForgetAll, PublishCorosyncConf
+from pmxcfs.committing import Batch, Committer, Keeper, Storage
+from pmxcfs.dcdb import (
+    DiskState,
+    Forget,
+    ForgetAll,
+    MarkUnshared,
+    PublishCorosyncConf,
+    TreeShared,
+)
 from pmxcfs.dfsm.effects import Answer, Effect, LeaveGroup, Multicast, Ticket
 from pmxcfs.dfsm.events import Delivered
 from pmxcfs.errors import OperationError, StorageError, TemporaryStorageError
@@ -112,6 +119,10 @@ class Driver:
     def attach_publisher(self, publish: Callable[[PublishCorosyncConf], None]) -> None:
         """Name what brings a changed corosync.conf to the host; it must not block."""
         self._publish = publish
+
+    def attach_keeper(self, keeper: Keeper) -> None:
+        """Name what keeps a tree that a synchronisation drops."""
+        self._committer.keeper = keeper
 
     def begin(self, operation: Operation, on_result: Callable[[int], None]) -> Ticket:
         """Start a change. ``on_result`` gets a count or a negative errno, now or later, once."""
@@ -250,6 +261,11 @@ class Driver:
                 self._group.leave(for_good=for_good)
             case PublishCorosyncConf():
                 self._publish(effect)
+            case MarkUnshared(version):
+                self._committer.keeper.mark_unshared(version)
+            case TreeShared():
+                self.replica.on_tree_shared()
+                self._committer.keeper.mark_unshared(None)
 
     def _withdraw(self, ticket: Ticket) -> bool:
         """Take a request back; false means that it was sent."""

@@ -11,7 +11,7 @@ from errno import EACCES, EBUSY, EIO
 
 import structlog
 
-from pmxcfs.dcdb import PROTOCOL_VERSION, DiskState, ForgetAll, TreeApplication
+from pmxcfs.dcdb import COROSYNC_CONF, PROTOCOL_VERSION, DiskState, ForgetAll, TreeApplication
 from pmxcfs.dfsm.effects import Answer, Effect, Ticket
 from pmxcfs.dfsm.events import (
     ConfigurationChange,
@@ -30,7 +30,7 @@ from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import Delete, Operation, SetMtime, UnlockRequest
 from pmxcfs.memdb.paths import is_lock_path
-from pmxcfs.waits.vigil import Vigil, WatchEvent
+from pmxcfs.waits.vigil import NodesNamed, Vigil, WatchEvent
 
 log = structlog.get_logger("dcdb")
 
@@ -58,11 +58,21 @@ class Replica:
     diverge otherwise; until then they are held back here.
     """
 
-    def __init__(self, memdb: Memdb, *, node_name: str, standalone: bool) -> None:
+    def __init__(
+        self,
+        memdb: Memdb,
+        *,
+        node_name: str,
+        standalone: bool,
+        unshared_since: int | None = None,
+    ) -> None:
         self.node_name = node_name
         self.is_standalone = standalone
-        self._application = TreeApplication(memdb)
+        self._application = TreeApplication(memdb, unshared_since)
         self._application.is_quorate = standalone
+        if standalone:
+            self._application.works_alone = memdb.tree.find(COROSYNC_CONF) is not None
+            self._application.cluster_size = 1
         self._machine = Machine(self._application, protocol_version=PROTOCOL_VERSION, domain="dcdb")
         self._vigil = Vigil(self._machine)
         self._held: deque[tuple[Ticket, Operation]] = deque()
@@ -134,6 +144,8 @@ class Replica:
         """Take in one event and return what follows from it."""
         effects: list[Effect] = []
         if isinstance(event, GroupEvent | WatchEvent):
+            if isinstance(event, NodesNamed):
+                self._application.cluster_size = len(event.names)
             due = self._vigil.admit(event, lambda: self.is_quorate)
         else:
             effects += self._react(event, now_s)
@@ -174,6 +186,10 @@ class Replica:
         self._application.disk = DiskState.WRITABLE
         return self._finish([], now_s)
 
+    def on_tree_shared(self) -> None:
+        """Take note that what a synchronisation agreed upon is on the disk."""
+        self._application.sharing.note_agreement()
+
     def publication(self) -> list[Effect]:
         """Return the effect that brings the tree's corosync.conf to the host at the start."""
         return self._application.publication(notify=True)
@@ -192,7 +208,7 @@ class Replica:
                     self._application.disk = DiskState.WRITABLE
                 return self._machine.connect(me)
             case Disconnected():
-                return self._machine.disconnect()
+                return [*self._application.on_parting(now_s), *self._machine.disconnect()]
             case QuorumChanged(quorate):
                 return self._on_quorum(quorate)
             case VerifyDue():

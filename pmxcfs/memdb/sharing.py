@@ -49,9 +49,8 @@ class Sharing:
         self._own.clear()
 
     def note_agreement(self) -> None:
-        """Note that other members, a majority of the cluster with us, have the same tree now."""
+        """Note that the members, a majority of the cluster, have the same tree as we now."""
         self.unshared_since = None
-        self._own.clear()
 
     def _begin(self, version: int) -> None:
         if self.unshared_since is None:

@@ -2,13 +2,21 @@
 
 import pytest
 
-from pmxcfs.dcdb import Commit, ForgetAll, PublishCorosyncConf, TreeApplication
+from pmxcfs.dcdb import (
+    Commit,
+    ForgetAll,
+    KeepLosingTree,
+    MarkUnshared,
+    PublishCorosyncConf,
+    TreeApplication,
+    TreeShared,
+)
 from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.memdb.index import index_of
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import encode_operation
-from pmxcfs.memdb.operations import Create, Mkdir, Operation, Rename, Write
+from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, Write
 from pmxcfs.memdb.tree import Tree
 
 NOW_S = 1_700_000_000
@@ -81,7 +89,7 @@ def test_the_leader_offers_what_the_others_lack_and_a_follower_becomes_equal() -
         follower.collect_update(payload)
     effects = follower.commit(NOW_S)
     assert index_of(follower.memdb.tree) == index_of(leader.memdb.tree)
-    assert [type(effect) for effect in effects] == [Commit, ForgetAll]
+    assert [type(effect) for effect in effects] == [KeepLosingTree, Commit, ForgetAll, TreeShared]
 
 
 def test_an_incomplete_update_is_refused_and_changes_nothing() -> None:
@@ -100,3 +108,74 @@ def test_an_incomplete_update_is_refused_and_changes_nothing() -> None:
 def test_a_member_that_sends_no_index_breaks_the_rules() -> None:
     with pytest.raises(ProtocolError):
         application().compare_states({ME: b"\0" * 32, OTHER: b"junk"})
+
+
+def marks(effects: list[object]) -> list[int]:
+    return [effect.version for effect in effects if isinstance(effect, MarkUnshared)]
+
+
+def test_what_is_applied_with_others_is_not_marked() -> None:
+    assert marks(deliver(application(), ME, Create(b"a"))) == []
+
+
+@pytest.mark.parametrize("cluster_size", [0, 3])
+def test_the_first_change_that_is_applied_alone_is_marked_before_it_is_committed(
+    cluster_size: int,
+) -> None:
+    mine = application()
+    mine.cluster_size = cluster_size
+    mine.on_members(frozenset({ME}), NOW_S)
+    effects = deliver(mine, ME, Create(b"a"))
+    assert [type(effect) for effect in effects[:2]] == [MarkUnshared, Commit]
+    assert marks(effects) == [2]
+    assert marks(deliver(mine, ME, Create(b"b"))) == []
+
+
+def test_a_cluster_of_one_node_has_nobody_to_share_with() -> None:
+    mine = application()
+    mine.cluster_size = 1
+    mine.on_members(frozenset({ME}), NOW_S)
+    assert marks(deliver(mine, ME, Create(b"a"))) == []
+
+
+def test_two_of_five_nodes_are_as_good_as_alone() -> None:
+    mine = application()
+    mine.cluster_size = 5
+    assert marks(deliver(mine, ME, Create(b"a"))) == [2]
+
+
+def test_a_node_of_a_cluster_that_works_without_it_marks_its_first_change() -> None:
+    mine = application()
+    mine.works_alone, mine.cluster_size = True, 1
+    assert marks(deliver(mine, ME, Create(b"a"))) == [2]
+
+
+def test_own_last_changes_are_marked_when_a_member_goes() -> None:
+    mine = application()
+    deliver(mine, OTHER, Create(b"theirs"))
+    deliver(mine, ME, Create(b"ours"))
+    assert marks(list(mine.on_members(frozenset({ME}), NOW_S))) == [3]
+
+
+def test_those_who_agree_share_their_trees() -> None:
+    leader, follower = application(ME), application(OTHER)
+    states = {ME: leader.state(), OTHER: follower.state()}
+    assert leader.compare_states(states).effects == (TreeShared(),)
+    assert follower.compare_states(states).effects == (TreeShared(),)
+    leader.cluster_size = 5
+    assert leader.compare_states(states).effects == ()
+
+
+def test_a_member_that_is_behind_shares_nothing_yet_and_keeps_nothing_it_only_missed() -> None:
+    leader, follower = application(OTHER), application(ME)
+    for mine in (leader, follower):
+        deliver(mine, OTHER, Create(b"doomed"))
+    leader.memdb.apply(Delete(b"doomed"), 2, NOW_S, NOW_S)
+    states = {ME: follower.state(), OTHER: leader.state()}
+    offered = leader.compare_states(states).updates
+    assert follower.compare_states(states).effects == ()
+    assert offered is not None
+    for payload in offered:
+        follower.collect_update(payload)
+    effects = follower.commit(NOW_S)
+    assert [type(effect) for effect in effects] == [Commit, ForgetAll, TreeShared]
