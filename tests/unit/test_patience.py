@@ -19,7 +19,7 @@ from pmxcfs.identity import Member
 from pmxcfs.memdb.entry import ROOT_INODE, Entry, EntryType, Inode
 from pmxcfs.memdb.operations import Create, Mkdir, Operation, Rename, Write
 from pmxcfs.patience import PROBE_PERIOD_S, RETRY_S_MAX, WAIT_S_MAX, be_patient
-from pmxcfs.replica import VerifyDue
+from pmxcfs.replica import QuorumChanged, VerifyDue
 from tests.unit.test_driver import (
     BROKEN,
     LOCKED,
@@ -236,9 +236,11 @@ def test_in_a_cluster_the_end_of_patience_leaves_the_group_and_all_get_eio() -> 
 def test_a_batch_that_wanted_to_leave_the_group_still_does_when_it_is_refused() -> None:
     disk, outbox = Disk(), Outbox()
     driver = clustered(disk, outbox)
-    driver.begin(Create(b"a"), lambda result: None)
+    for name in (b"a", b"b"):
+        driver.begin(Create(name), lambda result: None)
+    first, second = outbox.sent
     disk.refusal = LOCKED
-    driver.feed([Delivered(ME, outbox.sent.pop()), Delivered(ME, b"no message at all")])
+    driver.feed([Delivered(ME, first), QuorumChanged(False), Delivered(ME, second)])
     assert outbox.left_for_good == []
     driver.stop_waiting()
     assert outbox.left_for_good == [False]
