@@ -1,7 +1,7 @@
 """Mutants of a module: every small change to its syntax tree that a test should notice.
 
 A mutant replaces one node. Left alone is what no behaviour hangs on: docstrings, annotations,
-decorators, patterns, assertions, log lines, f-strings and the sentences of errors.
+decorators, patterns, assertions, log lines, f-strings and sentences.
 """
 
 import ast
@@ -48,6 +48,8 @@ _OTHER_FUNCTION = {"min": "max", "max": "min", "any": "all", "all": "any", "sort
 _SENTENCES = {"AssertionError", "ProtocolError", "StorageError", "ValueError"}
 _ANNOTATIONS = {"annotation", "returns", "decorator_list", "bases", "type_params"}
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+_ANOTHER = "(lambda m: [*type(m)][([*type(m)].index(m) + 1) % len(type(m))])"
+_LINE_LENGTH_MAX = 200
 _TYPES = {"NewType", "TypeVar", "TypeAlias"}
 
 
@@ -108,13 +110,17 @@ def _mutant(source: str, count: int, variant: int) -> Mutant:
     _, site = _tree_and_site(source, count)
     new = list(_replacements(site.node))[variant]
     was = _line(site.statement)
-    site.replace(new)
+    if len(was) > _LINE_LENGTH_MAX:
+        was, now = _part(source, site, new)
+    else:
+        site.replace(new)
+        now = _line(new if isinstance(new, ast.stmt) else site.statement)
     return Mutant(
         ".".join(site.where) or "module",
         ".".join(site.function) if site.function else None,
         site.statement.lineno,
         was,
-        _line(new if isinstance(new, ast.stmt) else site.statement),
+        now.replace(_ANOTHER, "another"),
         partial(_mutated, source, count, variant),
     )
 
@@ -145,6 +151,16 @@ def _line(statement: ast.stmt) -> str:
         lines = [line for line in text.splitlines() if not line.lstrip().startswith("@")]
         return lines[0]
     return " ".join(text.split("\n"))
+
+
+def _part(source: str, site: _Site, new: ast.AST) -> tuple[str, str]:
+    """Return the line in which a node of a long statement lies, and what it becomes."""
+    node = site.node
+    assert isinstance(node, ast.expr | ast.stmt)
+    line = source.splitlines()[node.lineno - 1].encode()
+    end = node.end_col_offset if node.end_lineno == node.lineno else len(line)
+    now = line[: node.col_offset] + ast.unparse(new).encode() + line[end:]
+    return line.decode().strip(), now.decode().strip()
 
 
 def _walk(tree: ast.Module) -> Iterator[_Site]:
@@ -181,13 +197,28 @@ def _is_left_alone(site: _Site) -> bool:
             return True
         case ast.Expr(value=ast.Constant()):
             return True
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="log"))):
+        case ast.FunctionDef(name=name) if name.startswith("_log"):
             return True
+        case ast.Call() | ast.Expr(value=ast.Call()) if _is_log_line(node):
+            return True
+        case ast.Constant(value=str(text)) if " " in text:
+            return True  # a sentence
         case ast.Call(func=ast.Name(id=name)) if name in _TYPES:
             return True
         case ast.AnnAssign(annotation=ast.Name(id=name)) if name in _TYPES:
             return True
         case ast.Call(func=ast.Name(id=name)) if name in _SENTENCES:
+            return True
+    return False
+
+
+def _is_log_line(node: ast.Call | ast.Expr) -> bool:
+    """Whether a call tells the log something: ``log.info(...)`` of whatever owner."""
+    call = node.value if isinstance(node, ast.Expr) else node
+    match call:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="log") | ast.Attribute(attr="log"))):
+            return True
+        case ast.Call(func=ast.Attribute(attr=name)) if name.startswith("_log"):
             return True
     return False
 
@@ -207,8 +238,6 @@ def _replacements(node: ast.AST) -> Iterator[ast.AST]:
 
 def _other_statements(node: ast.stmt) -> Iterator[ast.stmt]:
     match node:
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log")))):
-            pass
         case ast.Expr(value=ast.Yield() | ast.YieldFrom()) | ast.Pass():
             pass  # a generator without its only yield is none
         case ast.Expr() | ast.Raise() | ast.Delete() | ast.Continue() | ast.Break():
@@ -291,8 +320,7 @@ def _other_calls(node: ast.Call) -> Iterator[ast.expr]:
 
 def _another_member(node: ast.expr) -> ast.expr:
     """Return the next member of an enumeration; of a class constant, its negation."""
-    text = "(lambda m: [*type(m)][([*type(m)].index(m) + 1) % len(type(m))])(0)"
-    call = ast.parse(text, mode="eval").body
+    call = ast.parse(f"{_ANOTHER}(0)", mode="eval").body
     assert isinstance(call, ast.Call)
     call.args = [node]
     return call

@@ -47,6 +47,8 @@ def test_a_line_is_changed_in_every_way(line: str, expected: set[str]) -> None:
         "import os",
         "a: Literal[1]",
         "log.warning('a sentence', key=1)",
+        "self._core.log.info('a sentence', key=1)",
+        "a = 'a sentence'",
         "assert a == 1",
         "log = get_logger('main')",
         "def f(a: Literal[1]) -> Literal[2]: pass",
@@ -71,6 +73,13 @@ def of(now: str) -> Mutant:
 def test_a_mutant_knows_its_function_unless_it_shows_at_import() -> None:
     assert (of("return 3").where, of("return 3").function) == ("A.f", "A.f")
     assert of("def f(self, a=2):").function is None
+
+
+def test_of_a_long_statement_only_the_changed_line_is_told() -> None:
+    source = "a = {\n" + "".join(f"    'key{n}': Step.HOLD,\n" for n in range(20)) + "}"
+    told = {mutant.key for mutant in mutants_of(source)}
+    assert ("module", "'key7': Step.HOLD,", "'key7': another(Step.HOLD),") in told
+    assert ("module", "'key7': Step.HOLD,", "'key7~': Step.HOLD,") in told
 
 
 def test_a_mutant_differs_in_one_place() -> None:

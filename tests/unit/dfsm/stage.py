@@ -13,7 +13,7 @@ from pmxcfs.errors import ProtocolError, StorageError
 from pmxcfs.identity import Member, NodeId, Pid
 
 VERSION = 1
-NOW_S = 1000
+NOW_S = 1001
 SENT_S = 500
 SUBTYPE = 4
 

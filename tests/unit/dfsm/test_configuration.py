@@ -1,6 +1,9 @@
 """What a configuration change sets in motion."""
 
+import pytest
+
 from pmxcfs.dfsm.effects import LeaveGroup, Multicast
+from pmxcfs.dfsm.machine import Machine
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.wire import Epoch, MessageType, decode_state
 from pmxcfs.identity import Member, Pid
@@ -10,6 +13,7 @@ from tests.unit.dfsm.stage import (
     ME,
     NOW_S,
     Said,
+    Script,
     Stage,
     normal,
     protocol,
@@ -148,6 +152,31 @@ def test_the_news_of_members_reaches_the_application_after_the_mode() -> None:
     stage.script.effects["on_members"] = (Said("members"),)
 
     assert stage.members(ME) == [Said("synced"), Said("members")]
+
+
+def test_a_machine_that_was_never_connected_is_in_no_group() -> None:
+    machine = Machine(Script(), protocol_version=1, domain="dcdb")
+
+    assert machine.mode is Mode.START
+    assert (machine.me, machine.is_member, machine.members) == (None, False, frozenset())
+    assert (machine.lowest_node_id, machine.epoch) == (None, None)
+
+
+def test_nobody_waits_for_states_out_of_a_synchronisation() -> None:
+    stage = stage_in(Mode.START_SYNC)
+    stage.hears(LOW, protocol(MessageType.STATE, b"s"))
+    assert stage.machine.awaiting == {ME, HIGH}
+
+    stage.machine.leave()
+    assert stage.machine.awaiting == frozenset()
+
+
+@pytest.mark.parametrize("call", ["connect", "disconnect"])
+def test_what_belongs_to_a_synchronisation_goes_with_the_connection(call: str) -> None:
+    stage = stage_in(Mode.UPDATE)
+    stage.machine.disconnect() if call == "disconnect" else stage.machine.connect(ME)
+
+    assert stage.script.calls == ["drop_sync"]
 
 
 def test_connect_begins_anew() -> None:

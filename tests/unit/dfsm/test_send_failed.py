@@ -91,6 +91,16 @@ def test_a_repeated_message_that_came_back_is_a_repeat_no_more() -> None:
     assert stage.mode is Mode.START_SYNC
 
 
+def test_a_repeated_message_is_not_asked_about_after_the_connection_was_lost() -> None:
+    stage, data = repeating_stage()
+    stage.machine.disconnect()
+    stage.machine.connect(ME)
+    stage.members(ME)
+
+    assert stage.machine.on_send_failed(data) == []
+    assert stage.mode is Mode.SYNCED
+
+
 def test_a_failed_verify_request_does_not_delay_the_next() -> None:
     stage = Stage()
     stage.members(ME)

@@ -1,11 +1,14 @@
 """From the SYNC_START to agreement, as a member in sync, as leader, as one that lags."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from pmxcfs.dfsm.effects import LeaveGroup, Multicast, Send
+from pmxcfs.dfsm.membership import Membership
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.wire import MessageType, decode_normal, decode_state
 from pmxcfs.errors import OperationError
+from pmxcfs.identity import Member
 from tests.unit.dfsm.stage import (
     EPOCH,
     HIGH,
@@ -137,6 +140,38 @@ def test_a_member_that_lags_behind_waits_for_updates() -> None:
 
     assert stage.mode is Mode.UPDATE
     assert stage.script.calls == ["compare_states 1 2 3"]
+
+
+def test_what_the_comparison_brings_about_also_happens_to_who_lags_behind() -> None:
+    stage = stage_in(Mode.START_SYNC)
+    stage.script.synced = frozenset({LOW, HIGH})
+    stage.script.effects["compare_states"] = (Said("compared"),)
+    stage.hears(HIGH, state())
+    stage.hears(ME, state())
+
+    assert stage.hears(LOW, state()) == [Said("compared")]
+
+
+@pytest.mark.parametrize(("starter", "is_odd"), [(LOW, False), (HIGH, True)])
+def test_a_start_by_another_than_the_lowest_node_is_worth_a_warning(
+    starter: Member, is_odd: bool
+) -> None:
+    with capture_logs() as lines:
+        stage_in(Mode.START_SYNC).hears(starter, protocol(MessageType.SYNC_START))
+
+    warnings = [line["sender"] for line in lines if line["log_level"] == "warning"]
+    assert warnings == ([starter] if is_odd else [])
+
+
+def test_members_are_in_their_order_and_not_in_sync_before_states_are_compared() -> None:
+    members = Membership([HIGH, LOW, ME])
+    assert not any(map(members.is_synced, (LOW, ME, HIGH)))
+
+    members.add_state(HIGH, b"h")
+    assert members.states == {HIGH: b"h"}
+    members.add_state(LOW, b"l")
+    members.add_state(ME, b"m")
+    assert list(members.states) == [LOW, ME, HIGH]
 
 
 def test_the_commit_comes_before_all_that_follows_from_being_in_sync() -> None:

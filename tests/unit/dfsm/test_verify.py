@@ -74,6 +74,26 @@ def test_nobody_requests_out_of_sync(mode: Mode) -> None:
     assert due(stage_in(mode)) == []
 
 
+def test_the_lowest_node_does_not_request_out_of_sync_either() -> None:
+    stage = Stage()
+    stage.script.synced = frozenset({HIGH})
+    found = [(stage.mode, due(stage))]
+    stage.members(ME, HIGH, joined=(ME,))
+    found.append((stage.mode, due(stage)))
+    stage.hears(ME, protocol(MessageType.SYNC_START))
+    for member in (ME, HIGH):
+        stage.hears(member, protocol(MessageType.STATE, b"s"))
+    found.append((stage.mode, due(stage)))
+    stage.machine.leave()
+    found.append((stage.mode, due(stage)))
+    assert found == [
+        (Mode.START, []),
+        (Mode.START_SYNC, []),
+        (Mode.UPDATE, []),
+        (Mode.LEAVE, []),
+    ]
+
+
 def test_a_request_waits_until_the_last_one_came_back() -> None:
     stage = lowest_stage()
     (data,) = due(stage)

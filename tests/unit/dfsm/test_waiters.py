@@ -7,6 +7,7 @@ import pytest
 
 from pmxcfs.dfsm.effects import Answer, Effect, LeaveGroup, Ticket
 from pmxcfs.dfsm.modes import Mode
+from pmxcfs.dfsm.waiters import Waiters
 from tests.unit.dfsm.stage import HIGH, LOW, ME, VERSION, Said, Stage, normal, stage_in
 
 LEAVE = LeaveGroup(for_good=False)
@@ -22,7 +23,21 @@ def test_a_caller_gets_the_result_of_applying_here(result: int) -> None:
     stage = stage_in(Mode.SYNCED)
     stage.script.result = result
 
-    assert stage.hears(ME, stage.sends(b"x", ticket=1)) == [answer(1, result)]
+    assert stage.hears(ME, stage.sends(b"x", ticket=71)) == [answer(71, result)]
+
+
+def test_callers_are_told_apart_by_the_count_of_their_message_not_by_their_ticket() -> None:
+    waiters = Waiters()
+    for count, ticket in ((5, 70), (6, 60), (7, 6), (8, 5)):
+        waiters.register(count, Ticket(ticket))
+    assert waiters.oldest == 5
+
+    assert waiters.lose(7) == [answer(6, -EBUSY)]
+    assert waiters.lose(7) == []
+    assert waiters.settle(5, 3) == [answer(70, 3)]
+    assert waiters.settle(4, 3) == []
+    assert waiters.settle(8, 0) == [answer(60, -EBUSY), answer(5, 0)]
+    assert waiters.oldest is None
 
 
 def test_the_commit_comes_before_the_answer() -> None:

@@ -53,16 +53,20 @@ def test_times_are_cut_to_32_bits() -> None:
 )
 def test_short_messages_are_refused(decode: Callable[[bytes], object], size: int) -> None:
     decode(bytes(size))
-    with pytest.raises(ProtocolError):
+    with pytest.raises(ProtocolError, match=f"^{size - 1} bytes are no .*header"):
         decode(bytes(size - 1))
+
+
+def test_an_epoch_is_named_by_its_owner_and_number() -> None:
+    assert str(Epoch(7, 900, Member(NodeId(1), Pid(11)))) == "1/11/7"
 
 
 def test_verification_payloads_have_their_exact_sizes() -> None:
     assert wire.encode_verify_request(258) == b"\2\1" + bytes(6)
     assert wire.encode_verify(258, b"c" * 32) == b"\2\1" + bytes(6) + b"c" * 32
     for size in (7, 9):
-        with pytest.raises(ProtocolError):
+        with pytest.raises(ProtocolError, match=f"^{size} bytes are no verify request"):
             wire.decode_verify_request(bytes(size))
     for size in (39, 41):
-        with pytest.raises(ProtocolError):
+        with pytest.raises(ProtocolError, match=f"^{size} bytes are no verification"):
             wire.decode_verify(bytes(size))
