@@ -4,8 +4,11 @@ Needs the reference's executable: PMXCFS_REFERENCE=/path/to/its/pmxcfs. Its moun
 that is a second old (the kernel keeps attributes that long), so whoever reads there waits.
 """
 
+import json
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pmxcfs_lab.eventually import eventually
@@ -58,6 +61,73 @@ def write_everything(node: Host, tag: str) -> None:
     run(node, "echo new > %s/a.tmp && mv %s/a.tmp %s/a && echo newer > %s/b", top, top, top, top)
     run(node, "mv %s/b %s/a && touch -d @1600000000 %s/a", top, top, top)
     run(node, "mkdir %s/gone && rmdir %s/gone && rm %s/empty", top, top, top)
+
+
+def shown(node: Host, name: str) -> str:
+    """Return one of the status texts."""
+    text: str = node.run("cat %s", f"/etc/pve/{name}").stdout
+    return text
+
+
+def entries_of(node: Host) -> list[tuple[str, int, str]]:
+    """Return node, number and text of what the cluster log of a node shows."""
+    entries = json.loads(shown(node, ".clusterlog"))["data"]
+    return [(entry["node"], entry["uid"], entry["msg"]) for entry in entries]
+
+
+def ask(lab: Lab, node: str, *arguments: str) -> None:
+    """Have a management client ask the daemon of a node for something."""
+    program = Path(__file__).with_name("ipc_client.py").read_text()
+    answer = lab.exec(node, sys.executable, "-c", program, *arguments)
+    assert answer.exit_status == 0, answer.stderr
+
+
+def test_all_nodes_are_online_at_their_addresses_wherever_one_looks(lab: Lab, nodes: Nodes) -> None:
+    expected = {
+        node.name: {"id": node.node_id, "online": 1, "ip": node.address} for node in lab.plan.nodes
+    }
+
+    def check() -> None:
+        for node in nodes.values():
+            assert json.loads(shown(node, ".members"))["nodelist"] == expected
+
+    eventually(check, within_s=WITHIN_S)
+
+
+def test_what_a_client_of_the_reference_tells_all_nodes_know(lab: Lab, nodes: Nodes) -> None:
+    ask(lab, THEIRS, "log", 'said on theirs: "ä"')
+    ask(lab, THEIRS, "set", "kv/theirs", "1")
+    ask(lab, THEIRS, "set", "rrd/pve2-vm/100", "1:2:U")
+
+    def check() -> None:
+        for node in nodes.values():
+            assert entries_of(node)[0][::2] == (THEIRS, 'said on theirs: "ä"')
+            assert json.loads(shown(node, ".version"))["kvstore"][THEIRS] == {"kv/theirs": 0}
+            assert shown(node, ".rrd").rstrip("\0") == "pve2-vm/100:1:2:U\n"
+
+    eventually(check, within_s=WITHIN_S)
+
+
+@pytest.mark.parametrize("restarted", [THEIRS, "node3"])
+def test_the_cluster_log_is_the_same_on_all_nodes_after_a_restart(
+    lab: Lab, nodes: Nodes, restarted: str
+) -> None:
+    before = len(entries_of(nodes["node1"]))
+    lab.stop(restarted)
+    lab.start(restarted)
+    lab.wait(within_s=WITHIN_S)
+
+    def check() -> None:
+        logs = [entries_of(node) for node in nodes.values()]
+        assert logs[0] == logs[1] == logs[2]
+        assert len(logs[0]) == before + 1
+        assert logs[0][0][::2] == (restarted, "starting cluster log")
+
+    eventually(check, within_s=WITHIN_S)
+    for name in OURS:
+        text = lab.exec(name, "cat", "/var/log/pmxcfs.log").stdout.decode()
+        assert "joined the group" in text
+        assert "leaving the group" not in text
 
 
 def test_what_ours_writes_the_reference_has(lab: Lab, nodes: Nodes) -> None:

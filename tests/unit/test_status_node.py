@@ -127,7 +127,7 @@ def test_what_happens_during_a_synchronisation_reaches_the_others(group: GroupIn
     for node in (two, three):
         table = node.status.values.of(ONE.node_id)
         assert table is not None
-        assert set(table.values) == {b"kv/new"}
+        assert {key: value.version for key, value in table.values.items()} == {b"kv/new": 0}
         assert b"meanwhile" in messages_of(node)
         assert node.status.metrics.dump(NOW_S).text == b"k:1:2\n"
 

@@ -35,13 +35,15 @@ def test_entries_follow_each_other_at_multiples_of_eight() -> None:
     assert struct.unpack_from("<2I", bytes(ring), second) == (8, second + rounded_size(entry(2)))
 
 
-def test_an_entry_that_would_touch_the_end_starts_over() -> None:
-    size = rounded_size(entry(1))
-    count = (RING_BYTES - 8) // size
-    ring = Ring(entry(uid) for uid in range(count))
-    assert head(ring)[1] == 8 + (count - 1) * size
-    ring.add(entry(count))
-    assert head(ring)[1] == 8
+@pytest.mark.parametrize(("spare", "is_first"), [(8, False), (0, True)])
+def test_an_entry_that_would_touch_the_end_starts_over(spare: int, is_first: bool) -> None:
+    base = entry(1, b"")
+    rooms = [4096] * 31 + [RING_BYTES - 8 - 31 * 4096 - 2048, 2048 - spare]
+    ring = Ring(entry(1, b"x" * (room - base.size_bytes)) for room in rooms[:-1])
+    last = entry(2, b"x" * (rooms[-1] - base.size_bytes))
+    assert rounded_size(last) == rooms[-1]
+    ring.add(last)
+    assert head(ring)[1] == (8 if is_first else RING_BYTES - 2048)
 
 
 def test_a_ring_that_went_round_keeps_the_newest_without_a_gap() -> None:
