@@ -16,6 +16,7 @@ from pmxcfs.errors import ProtocolError, StorageError
 from pmxcfs.identity import Member
 from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.memdb.index import Index, index_of, tree_checksum
+from pmxcfs.memdb.limits import Gauge
 from pmxcfs.memdb.losses import lost_paths
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import (
@@ -114,6 +115,8 @@ class TreeApplication:
         self._members: frozenset[Member] = frozenset()
         self._leader_index: Index | None = None
         self._updates: list[Entry] = []
+        self._gauge = Gauge()
+        self._warn_of_limits()
 
     def deliver(
         self, sender: Member, subtype: int, payload: bytes, time_s: int, now_s: int
@@ -133,6 +136,7 @@ class TreeApplication:
         if outcome.changes:
             effects += self._note_applied(sender, now_s)
             effects += [Commit(outcome.changes), Forget(outcome.changes)]
+            self._warn_of_limits()
         if outcome.expired is not None and self._is_lowest():
             effects.append(Send(*encode_operation(outcome.expired)))
         if outcome.result >= 0 and _touches_corosync_conf(operation):
@@ -202,6 +206,7 @@ class TreeApplication:
                 error=str(error),
             )
             raise
+        self._warn_of_limits()
         return [
             *losing,
             Commit(changes),
@@ -277,6 +282,16 @@ class TreeApplication:
             paths=[path.decode(errors="replace") for path in paths[:LOST_PATHS_LOGGED_MAX]],
         )
         return [KeepLosingTree(tuple(self.memdb.tree.entries()), now_s)]
+
+    def _warn_of_limits(self) -> None:
+        for level in self._gauge.read(self.memdb.tree):
+            log.warning(
+                "the tree comes near a limit, at which this node refuses to let it grow",
+                of=level.of,
+                percent=level.percent,
+                used=level.used,
+                limit=level.limit,
+            )
 
     def _is_lowest(self) -> bool:
         return self.me is not None and self.me.node_id == min(self._members).node_id

@@ -23,9 +23,11 @@ from pmxcfs.dfsm.events import (
 )
 from pmxcfs.dfsm.machine import Machine
 from pmxcfs.dfsm.modes import Mode
+from pmxcfs.errors import OperationError
 from pmxcfs.identity import Member, NodeId
 from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.memdb.index import entry_checksum
+from pmxcfs.memdb.limits import check_room
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import Delete, Operation, SetMtime, UnlockRequest
@@ -244,6 +246,10 @@ class Replica:
         return None
 
     def _send(self, ticket: Ticket, operation: Operation, now_s: int) -> list[Effect]:
+        try:
+            check_room(self.memdb.tree, operation)
+        except OperationError as refusal:
+            return [Answer(ticket, -refusal.errno)]
         lock = self._lock_to_break(operation)
         if lock is None:
             return self._machine.send(*encode_operation(operation), now_s, ticket)
