@@ -83,6 +83,8 @@ def test_taking_back_a_change_counts_so_that_nobody_keeps_what_was_undone() -> N
 
 def test_a_counter_wraps_at_32_bits() -> None:
     counters = ChangeCounters()
-    counters._count_of[b"user.cfg"] = 2**32 - 1
+    counters._count_of[b"user.cfg"] = 2**32 - 2
+    counters.bump(b"user.cfg")
+    assert counters[b"user.cfg"] == 2**32 - 1
     counters.bump(b"user.cfg")
     assert counters[b"user.cfg"] == 0

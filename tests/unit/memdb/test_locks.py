@@ -14,6 +14,7 @@ from pmxcfs.memdb.operations import (
     Unlock,
     UnlockRequest,
 )
+from pmxcfs.memdb.paths import is_lock_path
 from tests.unit.memdb.scene import TIME, a_memdb, at, do, snapshot
 
 LOCK = b"priv/lock/a"
@@ -108,6 +109,16 @@ def test_only_directories_directly_below_have_a_timer_from_the_start() -> None:
     assert not [path for path in paths if path in memdb.locks]
     assert ask(memdb, now_s=1000, path=b"priv/lock/moved") is None
     assert ask(memdb, now_s=1121, path=b"priv/lock/moved") is not None
+
+
+def test_the_directory_of_locks_is_no_lock_however_its_path_is_written() -> None:
+    for path in (b"priv/lock", b"priv/lock/"):
+        memdb = a_memdb("priv/", "priv/lock/")
+        assert not is_lock_path(path)
+        do(memdb, Rename(path, b"moved"))
+    assert is_lock_path(b"priv/lock//")
+    assert is_lock_path(b"priv/lock/a/b")
+    assert not is_lock_path(b"/priv/lock/a")
 
 
 def test_a_directory_that_takes_the_place_of_a_lock_has_no_timer_until_it_is_asked_about() -> None:

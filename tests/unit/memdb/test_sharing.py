@@ -39,6 +39,13 @@ def test_old_changes_and_those_before_somebody_elses_are_not_in_doubt() -> None:
     assert (old.unshared_since, answered.unshared_since) == (None, None)
 
 
+def test_only_the_last_seconds_are_remembered() -> None:
+    sharing = Sharing()
+    for second in range(1000):
+        sharing.note_applied(7 + second, NOW_S + second, is_own=True, is_shared=True)
+    assert len(sharing._own) == DOUBT_S + 1
+
+
 def test_what_was_remembered_over_a_restart_holds() -> None:
     sharing = Sharing(unshared_since=3)
     sharing.note_applied(9, NOW_S, is_own=True, is_shared=False)

@@ -6,8 +6,9 @@ import pytest
 
 from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member, NodeId, Pid
-from pmxcfs.memdb.entry import ROOT_INODE, Entry
-from pmxcfs.memdb.index import Index, index_of
+from pmxcfs.memdb import index as index_module
+from pmxcfs.memdb.entry import ROOT_INODE, Entry, EntryType, Inode
+from pmxcfs.memdb.index import Index, index_digest, index_of
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import decode_update, encode_update
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Rename, SetMtime, Write
@@ -115,6 +116,44 @@ def test_only_what_somebody_lacks_is_sent_ascending() -> None:
     everything = updates_from(leader, member_.tree, Tree.new())
     assert everything == list(leader.tree.entries())
     assert differing_inodes(index_of(leader.tree), []) == []
+
+
+def test_changes_come_by_ascending_inode_and_the_root_last() -> None:
+    root = replace(Tree.new().root, version=2000)
+    inodes = [Inode(number) for number in (64, 2, 1000, 9)]
+    files = [Entry(n, ROOT_INODE, n, 1, 1, EntryType.FILE, b"f%d" % n) for n in inodes]
+    leader = Tree.from_entries([root, *files])
+    _, changes = catch_up(Tree.new(), index_of(leader), [root, *files])
+    assert [change.inode for change in changes] == [2, 9, 64, 1000, ROOT_INODE]
+
+
+def test_a_member_hashes_only_what_a_sync_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [f"file{number}" for number in range(50)]
+    leader, member_ = a_memdb(*paths), a_memdb(*paths)
+    index_of(member_.tree)
+    do(leader, Write(b"file7", 0, b"x"))
+    do(leader, Delete(b"file8"))
+    hashed: list[bytes] = []
+
+    def noting(entry: Entry) -> bytes:
+        hashed.append(entry.name)
+        return index_digest(entry)
+
+    index, updates = index_of(leader.tree), updates_from(leader, member_.tree)
+    monkeypatch.setattr(index_module, "index_digest", noting)
+    tree, _ = catch_up(member_.tree, index, updates)
+    assert hashed == [b"", b"file7"]
+    monkeypatch.undo()
+    assert index_of(tree) == index_of(Tree.from_entries(tree.entries()))
+
+
+def test_content_where_the_leaders_file_has_none_is_refused() -> None:
+    leader, member_ = a_pair()
+    do(leader, Write(b"file", 5, b"", truncate=True))
+    *others, hollow = updates_from(leader, member_.tree)
+    for data in (b"false", b"\0\0\0\0e"):
+        with pytest.raises(ProtocolError, match="leader's index"):
+            catch_up(member_.tree, index_of(leader.tree), [*others, replace(hollow, data=data)])
 
 
 def test_an_empty_member_gets_everything_and_a_full_one_can_lose_everything() -> None:

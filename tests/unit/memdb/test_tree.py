@@ -7,6 +7,7 @@ import pytest
 
 from pmxcfs.errors import StorageError
 from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, Inode
+from pmxcfs.memdb.paths import split
 from pmxcfs.memdb.tree import Tree
 
 ROOT = Entry(ROOT_INODE, ROOT_INODE, 20, 1, 5, EntryType.DIRECTORY, b"")
@@ -61,6 +62,26 @@ def test_entries_may_come_in_any_order_and_are_kept_by_inode() -> None:
 )
 def test_a_path_is_followed_name_by_name(path: bytes, entry: Entry | None) -> None:
     assert a_tree().find(path) == entry
+
+
+@pytest.mark.parametrize(
+    ("path", "directory_and_name"),
+    [
+        (b"", (b"", b"")),
+        (b"/", (b"", b"")),
+        (b"f", (b"", b"f")),
+        (b"/f/", (b"", b"f")),
+        (b"a/b/f", (b"a/b", b"f")),
+        (b"a//f//", (b"a", b"f")),
+        (b"//a/f", (b"//a", b"f")),
+        (b"a~/f~", (b"a~", b"f~")),
+        (b"a/..", (b"a", b"..")),
+    ],
+)
+def test_a_path_has_a_directory_and_a_name(
+    path: bytes, directory_and_name: tuple[bytes, bytes]
+) -> None:
+    assert split(path) == directory_and_name
 
 
 def test_a_path_leads_back_to_its_entry() -> None:
