@@ -27,4 +27,6 @@ def refusal(call: object, *arguments: object) -> int:
 
 def listed(directory: AnyStr | os.PathLike[AnyStr] | int) -> list[AnyStr]:
     """Return the names in a directory, sorted."""
-    return sorted(os.listdir(directory))  # noqa: PTH208  (also for bytes and descriptors)
+    # os.listdir, since a directory can be named by bytes and by a descriptor too.
+    names: list[AnyStr] = os.listdir(directory)  # type: ignore[assignment]  # noqa: PTH208
+    return sorted(names)

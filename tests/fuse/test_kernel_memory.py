@@ -40,6 +40,9 @@ class _NoDisk:
     def commit(self, changes: object) -> None:
         pass
 
+    def probe(self) -> None:
+        pass
+
 
 class Node:
     """A driver, and a mount of it in this process. Calls into the mount run in threads."""

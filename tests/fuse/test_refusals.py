@@ -24,7 +24,7 @@ class _Timespec(ctypes.Structure):
 
 
 def _utimens(path: Path, *nanoseconds: int) -> int:
-    times = (_Timespec * 2)(*((0, value) for value in nanoseconds))
+    times = (_Timespec * 2)(*(_Timespec(0, value) for value in nanoseconds))
     return int(_libc.utimensat(AT_FDCWD, os.fsencode(path), times, 0))
 
 

@@ -29,6 +29,9 @@ class _NoDisk:
     def commit(self, changes: Sequence[Change]) -> None:
         pass
 
+    def probe(self) -> None:
+        pass
+
 
 class SpyDriver(Driver):
     """A driver that remembers what was sent to the members."""
