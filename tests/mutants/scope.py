@@ -25,10 +25,14 @@ _DATABASE = (
     "tests/unit/test_database.py",
     "tests/unit/test_checkpoints.py",
     "tests/golden/test_database_vectors.py",
+    "tests/golden/test_damage.py",
+    "tests/property/test_database_bytes.py",
 )
 _DCDB = (
     "tests/unit/test_dcdb.py",
     "tests/unit/test_driver.py",
+    "tests/unit/test_lost_trees.py",
+    "tests/unit/test_patience.py",
     "tests/golden/test_replay.py",
     "tests/sim/test_scenarios.py",
     "tests/sim/test_transcripts.py",

@@ -1,7 +1,10 @@
 """Messages held during a synchronisation: their order, who gets to apply them when, who repeats."""
 
+from collections.abc import Callable
+
 import pytest
 
+from pmxcfs.dfsm import delivery
 from pmxcfs.dfsm.effects import Answer, LeaveGroup, Multicast, Ticket
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.queue import CountQueue, HeldMessage
@@ -114,6 +117,72 @@ def test_a_member_left_alone_applies_its_own() -> None:
     assert stage.members(ME) == [Answer(Ticket(1), 0)]
 
     assert deliveries(stage) == ["2:own"]
+
+
+HELD_SIZE = len(normal(1)) + 256
+
+
+def hold_two(stage: Stage, sender: Member = LOW) -> None:
+    for _ in range(2):
+        assert stage.hears(sender, normal(1)) == []
+
+
+def never_used() -> Stage:
+    return stage_in(Mode.START_SYNC)
+
+
+def delivered() -> Stage:
+    stage = stage_in(Mode.START_SYNC)
+    hold_two(stage)
+    for member in (LOW, ME, HIGH):
+        stage.hears(member, protocol(MessageType.STATE, b"s"))
+    return stage
+
+
+def delivered_after_updates() -> Stage:
+    stage = stage_in(Mode.UPDATE)
+    hold_two(stage)
+    stage.hears(LOW, COMPLETE)
+    return stage
+
+
+def interrupted() -> Stage:
+    stage = stage_in(Mode.UPDATE)
+    hold_two(stage)
+    return stage
+
+
+def sent_again() -> Stage:
+    stage = stage_in(Mode.SYNCED)
+    stage.members(LOW, ME)
+    hold_two(stage, ME)
+    stage.members(LOW, ME, HIGH, joined=(HIGH,))
+    return stage
+
+
+def disconnected() -> Stage:
+    stage = stage_in(Mode.START_SYNC)
+    hold_two(stage)
+    stage.machine.disconnect()
+    stage.machine.connect(ME)
+    return stage
+
+
+@pytest.mark.parametrize("bound", [2 * HELD_SIZE, 3 * HELD_SIZE - 1])
+@pytest.mark.parametrize(
+    "earlier",
+    [never_used, delivered, delivered_after_updates, interrupted, sent_again, disconnected],
+)
+def test_what_is_held_is_bounded_and_makes_room_when_it_goes(
+    earlier: Callable[[], Stage], bound: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert delivery.HELD_BYTES_MAX == 64 * 2**20
+    monkeypatch.setattr(delivery, "HELD_BYTES_MAX", bound)
+    stage = earlier()
+    stage.members(LOW, ME, HIGH)
+
+    hold_two(stage)
+    assert stage.hears(LOW, normal(1)) == [LeaveGroup(for_good=False)]
 
 
 def test_newcomers_make_everybody_send_their_own_again_before_the_sync_start() -> None:

@@ -8,7 +8,7 @@ from pmxcfs.dfsm.events import ConfigurationChange, Delivered, Disconnected, Gro
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.waiting import Wait, WaitKind
 from pmxcfs.dfsm.wire import MessageType
-from pmxcfs.identity import Member
+from pmxcfs.identity import Member, NodeId, Pid
 from tests.unit.dfsm.stage import (
     HIGH,
     LOW,
@@ -42,6 +42,60 @@ def test_before_and_after_membership_it_is_corosync() -> None:
     stage = stage_in(Mode.SYNCED)
     stage.machine.leave()
     assert (wait_of(stage).kind, wait_of(stage).members) == (WaitKind.DEPARTURE, ())
+
+
+def test_each_event_that_moves_us_makes_another_wait() -> None:
+    stage = Stage()
+    waits = [wait_of(stage)]
+    stage.machine.disconnect()
+    stage.machine.connect(ME)
+    waits.append(wait_of(stage))
+    for members in ((LOW, HIGH), (LOW, ME, HIGH), (LOW, ME, HIGH)):
+        stage.members(*members)
+        waits.append(wait_of(stage))
+    for sender, kind in ((LOW, MessageType.SYNC_START), (HIGH, MessageType.STATE)):
+        stage.hears(sender, protocol(kind, b"s"))
+        waits.append(wait_of(stage))
+    stage.machine.leave()
+    stage.members(LOW, ME, HIGH)
+    waits.append(wait_of(stage))
+    assert waits == [
+        Wait(WaitKind.MEMBERSHIP, (), 1),
+        Wait(WaitKind.MEMBERSHIP, (), 2),
+        Wait(WaitKind.MEMBERSHIP, (), 3),
+        Wait(WaitKind.START, (LOW,), 4),
+        Wait(WaitKind.START, (LOW,), 5),
+        Wait(WaitKind.STATES, (LOW, ME, HIGH), 6),
+        Wait(WaitKind.STATES, (LOW, ME), 7),
+        Wait(WaitKind.DEPARTURE, (), 8),
+    ]
+
+
+def test_members_are_named_in_their_order() -> None:
+    lowest = [Member(NodeId(1), Pid(pid)) for pid in range(40, 10, -3)]
+    others = [Member(NodeId(node), Pid(1)) for node in range(40, 3, -3)]
+    stage = Stage()
+    stage.members(*others, *lowest, ME)
+    assert wait_of(stage).members == tuple(sorted(lowest))
+    stage.hears(lowest[0], protocol(MessageType.SYNC_START))
+    assert wait_of(stage).members == tuple(sorted([*lowest, ME, *others]))
+
+
+def test_nobody_is_named_where_nobody_leads() -> None:
+    stage = stage_in(Mode.START_SYNC)
+    stage.script.synced = frozenset()
+    for member in (LOW, ME, HIGH):
+        stage.hears(member, protocol(MessageType.STATE, b"s"))
+    assert (wait_of(stage).kind, wait_of(stage).members) == (WaitKind.UPDATES, ())
+
+
+def test_what_is_held_is_not_applied_after_an_error() -> None:
+    stage = stage_in(Mode.START_SYNC)
+    stage.hears(LOW, normal(1))
+    event = Delivered(LOW, protocol(MessageType.STATE, b"s"))
+    assert stage.machine.may_apply(event)
+    stage.machine.leave()
+    assert not stage.machine.may_apply(event)
 
 
 def test_until_the_lowest_node_starts_it_is_the_lowest_node() -> None:

@@ -68,5 +68,5 @@ def test_verification_payloads_have_their_exact_sizes() -> None:
         with pytest.raises(ProtocolError, match=f"^{size} bytes are no verify request"):
             wire.decode_verify_request(bytes(size))
     for size in (39, 41):
-        with pytest.raises(ProtocolError, match=f"^{size} bytes are no verification"):
+        with pytest.raises(ProtocolError, match=f"^{size} bytes are no verification$"):
             wire.decode_verify(bytes(size))
