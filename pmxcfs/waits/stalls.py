@@ -10,8 +10,9 @@ from pmxcfs.identity import Member, NodeId
 
 log = structlog.get_logger("dcdb")
 
-STALL_S_MAX = 15.0
-"""A step of a synchronisation takes milliseconds; seconds with a large tree on a busy node."""
+STALL_S_MAX = 10.0
+"""A step of a synchronisation takes milliseconds; seconds with a large tree on a busy node. While
+a caller waits to create or remove an entry, the kernel lets nobody list that directory."""
 
 OWN_MESSAGE_S_MAX = 30.0
 """How long a message of ours may be under way: longer than a ring needs to form anew."""
@@ -25,12 +26,14 @@ class Stalls:
     """Measures how long one and the same thing has been waited for.
 
     Attributes:
-        is_stuck: whether it has been too long.
+        is_stuck: whether something was waited for too long, since we were in sync last.
     """
 
     is_stuck: bool = False
     _wait: Wait | None = None
+    _is_late: bool = False
     _waited_s: float = 0.0
+    _stuck_s: float = 0.0
     _say_at_s: float = 0.0
 
     def look(
@@ -44,27 +47,21 @@ class Stalls:
             name_of: tells a node's name.
         """
         if wait != self._wait:
-            self._begin(wait)
-        if wait is None:
-            return False
+            self._wait, self._is_late = wait, False
+            self._waited_s = self._say_at_s = 0.0
         self._waited_s += passed_s
-        is_new = not self.is_stuck
-        if self._waited_s < _bound_s(wait):
+        self._stuck_s += passed_s
+        if self.is_stuck and not self._is_late and _is_in_sync(wait):
+            log.info("the group goes on", waited_s=round(self._stuck_s))
+            self.is_stuck = False
+        if wait is None or self._waited_s < _bound_s(wait):
             return False
-        self.is_stuck = True
+        if not self.is_stuck:
+            self.is_stuck, self._stuck_s = True, self._waited_s
         if self._waited_s >= self._say_at_s:
             self._say(wait, name_of)
-        return is_new
-
-    def is_still(self, wait: Wait | None) -> bool:
-        """Whether nothing has moved since the last look."""
-        return wait == self._wait
-
-    def _begin(self, wait: Wait | None) -> None:
-        if self.is_stuck:
-            log.info("the group goes on", waited_s=round(self._waited_s))
-        self.is_stuck, self._wait = False, wait
-        self._waited_s = self._say_at_s = 0.0
+        was_late, self._is_late = self._is_late, True
+        return not was_late
 
     def _say(self, wait: Wait, name_of: Callable[[NodeId], str | None]) -> None:
         self._say_at_s = self._waited_s + min(max(self._waited_s, REPEAT_S_MIN), REPEAT_S_MAX)
@@ -73,6 +70,10 @@ class Stalls:
             waits_for=culprits(wait, name_of),
             waited_s=round(self._waited_s),
         )
+
+
+def _is_in_sync(wait: Wait | None) -> bool:
+    return wait is None or wait.kind is WaitKind.OWN_MESSAGE
 
 
 def culprits(wait: Wait, name_of: Callable[[NodeId], str | None]) -> list[str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from errno import EIO
 
-from pmxcfs.dfsm.effects import Effect
+from pmxcfs.dfsm.effects import Answer, Effect
 from pmxcfs.dfsm.events import (
     ConfigurationChange,
     Connected,
@@ -66,8 +67,11 @@ class Vigil:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the group has not got on for too long: no use in waiting for it."""
-        return self._stalls.is_stuck and self._stalls.is_still(self._machine.waits_for)
+        """Whether we are out of sync and the group has not got on for too long: no use in waiting.
+
+        It stays so until we are in sync again, whatever moves in between.
+        """
+        return self._stalls.is_stuck and self._machine.mode is not Mode.SYNCED
 
     @property
     def put_off(self) -> int:
@@ -126,7 +130,8 @@ class Vigil:
         wait = machine.waits_for
         is_late = self._stalls.look(wait, passed_s, self._names.get)
         if is_late and wait is not None and wait.kind is WaitKind.OWN_MESSAGE:
-            self._effects += machine.leave("a message of ours does not come back")
+            effects = machine.leave("a message of ours does not come back")
+            self._effects += [_with_outcome_unknown(effect) for effect in effects]
         is_synchronising = machine.mode in (Mode.START_SYNC, Mode.UPDATE)
         if is_synchronising and any(member in self._ghosts for member in machine.members):
             self._effects += machine.leave("a member of the group does not exist")
@@ -141,3 +146,8 @@ class Vigil:
                     self._effects += self._machine.leave(f"{sender}, taken for a ghost, speaks")
                 self._ghosts.hear(sender)
         return event
+
+
+def _with_outcome_unknown(effect: Effect) -> Effect:
+    """Return the answer for whoever waits for a message that may have been sent; else the same."""
+    return Answer(effect.ticket, -EIO) if isinstance(effect, Answer) else effect

@@ -43,18 +43,40 @@ def test_it_is_noticed_once_and_said_again_now_and_then(lines: list[EventDict]) 
     look(stalls, STATES, STALL_S_MAX)
     assert not any(look(stalls, STATES, 1) for _ in range(int(REPEAT_S_MAX)))
     said_s = [line["waited_s"] for line in lines]
-    assert said_s == [15, 75, 150, 300, 600, 1200, 2400]
+    assert said_s == [10, 70, 140, 280, 560, 1120, 2240]
     assert not any(look(stalls, STATES, 1) for _ in range(2 * int(REPEAT_S_MAX)))
     assert len(lines) == len(said_s) + 2
 
 
-@pytest.mark.parametrize("wait", [None, Wait(WaitKind.STATES, (HUNG,), steps=5), OWN])
-def test_progress_ends_it(wait: Wait | None, lines: list[EventDict]) -> None:
+@pytest.mark.parametrize("wait", [None, OWN])
+def test_being_in_sync_ends_it(wait: Wait | None, lines: list[EventDict]) -> None:
     stalls = Stalls()
     look(stalls, STATES, STALL_S_MAX)
-    assert not look(stalls, wait, STALL_S_MAX - 1)
+    look(stalls, STATES, 5)
+    assert not look(stalls, wait, 1)
     assert not stalls.is_stuck
     assert [line["event"] for line in lines][1:] == ["the group goes on"]
+    assert lines[-1]["waited_s"] == STALL_S_MAX + 6
+
+
+def test_mere_progress_does_not_end_it_but_is_measured_anew(lines: list[EventDict]) -> None:
+    stalls = Stalls()
+    look(stalls, STATES, STALL_S_MAX)
+    moved = Wait(WaitKind.STATES, (HUNG,), steps=5)
+    assert not look(stalls, moved, STALL_S_MAX - 1)
+    assert stalls.is_stuck
+    assert len(lines) == 1
+    assert look(stalls, moved, 1)
+    assert len(lines) == 2
+
+
+def test_a_message_that_is_late_is_stuck_until_the_next_one_is_not(lines: list[EventDict]) -> None:
+    stalls = Stalls()
+    look(stalls, OWN, OWN_MESSAGE_S_MAX)
+    assert not look(stalls, OWN, 1)
+    assert stalls.is_stuck
+    look(stalls, Wait(WaitKind.OWN_MESSAGE, steps=8), 1)
+    assert not stalls.is_stuck
 
 
 def test_an_own_message_may_be_under_way_for_longer() -> None:

@@ -1,7 +1,7 @@
 """What a node does about a group that does not get on, told of passing time."""
 
 from collections.abc import Sequence
-from errno import EACCES, EBUSY, EPERM
+from errno import EACCES, EBUSY, EIO, EPERM
 
 import pytest
 from structlog.testing import capture_logs
@@ -93,6 +93,8 @@ def test_a_message_that_does_not_come_back_makes_us_leave() -> None:
     assert scene.replica.mode is Mode.SYNCED
     scene.see(*waits(1))
     assert scene.leaves()
+    assert scene.answers() == [-EIO]
+    scene.ask(b"b")
     assert scene.answers() == [-EBUSY]
 
 
