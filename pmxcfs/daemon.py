@@ -18,6 +18,7 @@ from pmxcfs.database import Database, write_database
 from pmxcfs.dcdb import COROSYNC_CONF, PublishCorosyncConf
 from pmxcfs.dfsm.events import GroupEvent
 from pmxcfs.driver import Driver
+from pmxcfs.ending import Ending
 from pmxcfs.errors import StorageError
 from pmxcfs.fuse import session, virtual_files
 from pmxcfs.fuse.mountpoint import MountError
@@ -55,12 +56,13 @@ def run(options: Options, switch: DebugSwitch, ready: Callable[[], None]) -> boo
         ready: called once the mount answers.
     """
     failures: list[BaseException] = []
+    ending = Ending()
     try:
         gid = instance.group_id()
         os.umask(0o027)
         instance.prepare_directories(options, gid)
         with instance.only_one(options.lock_file):
-            trio.run(_run_with_database, options, switch, gid, ready)
+            trio.run(_run_with_database, options, switch, gid, ready, ending)
     except* (StartError, StorageError, MountError) as group:
         failures += _leaves(group)
         for failure in failures:
@@ -68,6 +70,8 @@ def run(options: Options, switch: DebugSwitch, ready: Callable[[], None]) -> boo
     except* Exception as group:
         failures += _leaves(group)
         log.critical("stopped by an error that should not happen", exc_info=group)
+    finally:
+        ending.over()
     if not failures:
         log.info("ended cleanly")
     return not failures
@@ -82,7 +86,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 
 
 async def _run_with_database(
-    options: Options, switch: DebugSwitch, gid: int, ready: Callable[[], None]
+    options: Options, switch: DebugSwitch, gid: int, ready: Callable[[], None], ending: Ending
 ) -> None:
     database = Database.open(options.database, now_s=int(time.time()))
     try:
@@ -101,8 +105,9 @@ async def _run_with_database(
         driver.attach_keeper(lost_trees)
         status = await _status(options, is_standalone=is_standalone)
         async with _storage(database, driver, options):
-            await _serve(options, switch, gid, driver, status, ready)
+            await _serve(options, switch, gid, driver, status, ready, ending)
     finally:
+        ending.wait_for("the database to close")
         database.close()
 
 
@@ -181,6 +186,7 @@ async def _serve(
     driver: Driver,
     status: StatusDriver,
     ready: Callable[[], None],
+    ending: Ending,
 ) -> None:
     """Start what the mount depends on, serve the mount, and stop in the reverse order."""
     replica = driver.replica
@@ -194,11 +200,12 @@ async def _serve(
     group = _standalone_group if replica.is_standalone else _cluster_group
     async with (
         session.mounted(operations, options.mountpoint) as mount,
+        ending.then_for("the kernel to unmount"),
         group(driver, status, options),
         trio.open_nursery() as services,
     ):
         await services.start(control.run)
-        await services.start(_stop_on_signal, mount)
+        await services.start(_stop_on_signal, mount, ending)
         with (
             instance.restart_flag(options.restart_flag, gid),
             instance.pid_file(options.pid_file),
@@ -207,6 +214,8 @@ async def _serve(
             log.info("ready", mode=mode, mountpoint=options.mountpoint)
             ready()
             await mount.serve()
+        ending.begin()
+        ending.wait_for("corosync to let us leave")
         log.info("stopping")
         services.cancel_scope.cancel()
 
@@ -312,10 +321,13 @@ async def _verify_now_and_then(driver: Driver) -> None:
 
 
 async def _stop_on_signal(
-    mount: session.Mount, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    mount: session.Mount,
+    ending: Ending,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     with trio.open_signal_receiver(signal.SIGHUP, signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         async for number in signals:
             log.info("told to stop", signal=signal.Signals(number).name)
+            ending.begin()
             mount.stop()
