@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -40,10 +41,12 @@ from pmxcfs.status_node import StatusNode
 from pmxcfs.syncing import SharedSync
 from pmxcfs.waits.vigil import NodesNamed, RingSeen
 
+if TYPE_CHECKING:
+    from pmxcfs.corosync.publisher import Publisher
+
 log = structlog.get_logger("main")
 
 VERIFY_PERIOD_S = 3600
-PUBLICATIONS_WAITING_MAX = 64
 PLACE_CHECK_PERIOD_S = 5
 
 
@@ -283,7 +286,7 @@ async def _cluster_group(
     status.attach(status_group)
     nodes = ClusterMapWatch(on_nodes)
     async with trio.open_nursery() as nursery:
-        await nursery.start(_publish_corosync_conf, driver, options)
+        nursery.start_soon(_publisher(driver, options).run)
         quorum = QuorumWatch(on_quorum, on_ring=on_ring)
         for task in (quorum.run, nodes.run, group.run, status_group.run):
             nursery.start_soon(task)
@@ -293,25 +296,21 @@ async def _cluster_group(
         nursery.cancel_scope.cancel()
 
 
-async def _publish_corosync_conf(
-    driver: Driver, options: Options, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Bring the tree's corosync.conf to the host: once now, then whenever it changes."""
+def _publisher(driver: Driver, options: Options) -> "Publisher":
+    """Return what brings the tree's corosync.conf to the host: once now, then on every change."""
     from pmxcfs.corosync import host_config
+    from pmxcfs.corosync.publisher import Publisher
 
-    send, receive = trio.open_memory_channel[PublishCorosyncConf](PUBLICATIONS_WAITING_MAX)
+    async def publish(text: bytes, notify: bool) -> None:
+        await host_config.publish(text, options.corosync_conf, notify=notify)
 
-    def enqueue(effect: PublishCorosyncConf) -> None:
-        try:
-            send.send_nowait(effect)
-        except trio.WouldBlock:
-            log.warning("corosync.conf changes faster than it can be written; one was left out")
+    def put(effect: PublishCorosyncConf) -> None:
+        publisher.put(effect.text, notify=effect.notify)
 
-    driver.attach_publisher(enqueue)
+    publisher = Publisher(publish)
+    driver.attach_publisher(put)
     driver.publish_corosync_conf()
-    task_status.started()
-    async for effect in receive:
-        await host_config.publish(effect.text, options.corosync_conf, notify=effect.notify)
+    return publisher
 
 
 async def _verify_now_and_then(driver: Driver) -> None:

@@ -286,16 +286,20 @@ async def open_told(handle: Handle[Any], after_s: float, on_late: Callable[[], N
     ends when corosync answers or dies.
     """
 
-    def open_it() -> None:
-        timer = threading.Timer(after_s, on_late)
-        timer.daemon = True
-        timer.start()
-        try:
-            handle.open()
-        finally:
-            timer.cancel()
+    await in_worker(told_when_late, handle.open, after_s, on_late)
 
-    await in_worker(open_it)
+
+def told_when_late(
+    call: Callable[[], Result], after_s: float, on_late: Callable[[], None]
+) -> Result:
+    """Return what a call returns; call ``on_late``, from another thread, if that takes long."""
+    timer = threading.Timer(after_s, on_late)
+    timer.daemon = True
+    timer.start()
+    try:
+        return call()
+    finally:
+        timer.cancel()
 
 
 async def close_in_time(handle: Handle[Any], within_s: float) -> bool:

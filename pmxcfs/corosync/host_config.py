@@ -5,18 +5,22 @@ import re
 import tempfile
 from collections.abc import Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 import structlog
 import trio
 
-from pmxcfs.corosync.handle import in_worker
+from pmxcfs.corosync.handle import in_worker, told_when_late
 
 log = structlog.get_logger("dcdb")
 
 RELOAD_COMMAND = ("corosync-cfgtool", "-R")
 RELOAD_DELAY_S = 1.0
 """Other nodes get this long to write their files before corosync makes all nodes read them."""
+
+WRITE_S_MAX = 10.0
+"""After so long it is said that the disk hangs; newer texts wait until it does no longer."""
 
 RELOAD_S_MAX = 30.0
 MODE = 0o644
@@ -81,8 +85,18 @@ async def publish(
         notify: whether corosync is to reload; only the node that made the change asks for it, and
             only if there was a configuration before.
     """
+
+    def on_late() -> None:
+        log.warning(
+            "writing corosync's configuration waits for the host's disk",
+            path=str(host_path),
+            waited_s=WRITE_S_MAX,
+        )
+
     try:
-        verdict, old_version = await in_worker(_publish_file, text, host_path)
+        verdict, old_version = await in_worker(
+            told_when_late, partial(_publish_file, text, host_path), WRITE_S_MAX, on_late
+        )
     except OSError as error:
         log.warning("cannot write corosync's configuration", path=str(host_path), error=str(error))
         return Verdict.NOT_WRITTEN
