@@ -1,5 +1,6 @@
 """All that is wrong with a database: the file, each row, what rows say about each other, guests."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pmxcfs.errors import StorageError
 from pmxcfs.memdb.entry import ROOT_INODE, Entry, Inode
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.tree import Tree
-from pmxcfs.tools.claims import Claims, called, claims_of, missing_directory
+from pmxcfs.tools.claims import NOWHERE, Claims, called, claims_of
 from pmxcfs.tools.contents import Contents, read_contents
 from pmxcfs.tools.copies import private_copy
 from pmxcfs.tools.guest_rules import guest_faults
@@ -94,16 +95,23 @@ def _structure_problems(entries: list[Entry]) -> Iterator[Problem]:
 
 
 def _parent_problems(by_inode: Mapping[Inode, Entry]) -> Iterator[Problem]:
+    orphans: dict[Inode, list[Entry]] = defaultdict(list)
     for entry in by_inode.values():
+        parent = by_inode.get(entry.parent)
         if entry.parent == ROOT_INODE:
             continue
-        parent = by_inode.get(entry.parent)
-        if parent is None:
-            sentence = f"{called(entry)} is in {missing_directory(entry)}"
-            yield _refused(Kind.MISSING_PARENT, sentence, entry)
+        if entry.parent == NOWHERE:
+            yield _refused(Kind.MISSING_PARENT, f"{called(entry)} is in no directory at all", entry)
+        elif parent is None:
+            orphans[entry.parent].append(entry)
         elif not parent.is_directory:
             sentence = f"{called(entry)} is in a file instead of a directory: {called(parent)}"
             yield _refused(Kind.FILE_AS_PARENT, sentence, entry)
+
+    for inode, entries in orphans.items():
+        more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
+        sentence = f"inode {inode} is missing, the directory of {called(entries[0])}{more}"
+        yield Problem(Kind.MISSING_PARENT, Severity.REFUSED, sentence, inode)
 
 
 def _cycle_problems(by_inode: Mapping[Inode, Entry]) -> Iterator[Problem]:

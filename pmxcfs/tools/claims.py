@@ -71,13 +71,6 @@ def called(entry: Entry) -> str:
     return f"inode {entry.inode} ('{printable(entry.name)}')"
 
 
-def missing_directory(entry: Entry) -> str:
-    """Return how a sentence describes a parent that is not there."""
-    if entry.parent == NOWHERE:
-        return "no directory at all"
-    return f"a directory that is missing, inode {entry.parent}"
-
-
 def _claim_of(row: Row, *, is_parent: bool) -> Claim:
     problems: list[Problem] = []
     inode = Inode(_number(row.inode, 0) & _U64)

@@ -65,7 +65,7 @@ def check(database: DatabaseArgument, as_json: AsJson = False) -> None:
         out.print(rendering.findings_json(database, examination))
     else:
         rendering.show_findings(database, examination)
-        if any(problem.severity is Severity.REFUSED for problem in examination.problems):
+        if _is_refused(examination) and examination.is_readable:
             notes.print(f"The daemon refuses it. Repair: pmxcfs-db repair {database} NEW")
     if not examination.is_readable:
         raise StorageError(f"nothing can be read of {database}")
@@ -284,6 +284,10 @@ def import_directory(
         notes.print(f"left out, the daemon provides it: {printable(path)}")
     build(imported.tree, database)
     out.print(f"{database} has {len(imported.tree)} entries")
+
+
+def _is_refused(examination: Examination) -> bool:
+    return any(problem.severity is Severity.REFUSED for problem in examination.problems)
 
 
 def _tree_of(database: Path) -> Tree:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, ROOT_INODE, Entry, EntryType, Inode
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.tools.claims import (
+    NOWHERE,
     ROOT_NAME,
     VERSION_MAX,
     Claim,
     Claims,
     called,
-    missing_directory,
     name_fault,
 )
 
@@ -51,7 +51,7 @@ def place(claims: Claims) -> Placement:
     winners, misfits = _one_for_each_inode(claims.others)
     below = _by_parent(winners.values())
     placed, reasons = _walk(below)
-    root, amendments = _root_of(claims.root, placed.values())
+    root, amendments = _root_of(claims.root, placed.values(), winners.values())
     misfits += _misfits_of(winners, below, placed, reasons)
     if claims.root is not None and claims.root.entry.data:
         misfits.append(_content_of(claims.root.entry))
@@ -118,13 +118,19 @@ def _unfit(claim: Claim) -> str | None:
     return None
 
 
-def _root_of(claim: Claim | None, placed: Collection[Entry]) -> tuple[Entry, list[str]]:
-    """Return the root for what has been placed, and what of it is not as it is stored."""
+def _root_of(
+    claim: Claim | None, placed: Collection[Entry], known: Iterable[Claim]
+) -> tuple[Entry, list[str]]:
+    """Return the root for what has been placed, and what of it is not as it is stored.
+
+    Where the version row does not say it, the version is the highest that any row has.
+    """
     amendments = list(claim.substitutions) if claim else []
     stored = claim.entry.version if claim else 0
     version = stored if 0 < stored <= VERSION_MAX else 1
     if version != stored or any(entry.inode > version for entry in placed):
-        version = max([version, *(max(entry.inode, entry.version) for entry in placed)])
+        numbers = [max(claim.entry.inode, claim.entry.version) for claim in known]
+        version = max([version, *(number for number in numbers if number <= INODE_MAX)])
     if claim is None:
         amendments.append(f"the version row is missing, and made anew with version {version}")
     elif version != stored:
@@ -160,6 +166,11 @@ def _misfits_of(
 ) -> list[Misfit]:
     """Return what has not been placed, grouped under entries that have no parent among them."""
     left = {inode: claim.entry for inode, claim in winners.items() if inode not in placed}
+    missing = {entry.parent for entry in left.values()} - winners.keys() - {ROOT_INODE, NOWHERE}
+    results = [
+        Misfit(top, "is missing", _take_below(top, below, left))
+        for top in map(_missing_directory, sorted(missing))
+    ]
     misfits = []
     for inode in sorted(left):
         reason = reasons.get(inode) or _reason_of(left[inode], winners)
@@ -167,7 +178,7 @@ def _misfits_of(
             misfits.append((left[inode], reason))
     for top, _ in misfits:
         left.pop(top.inode)
-    results = [Misfit(top, reason, _take_below(top, below, left)) for top, reason in misfits]
+    results += [Misfit(top, reason, _take_below(top, below, left)) for top, reason in misfits]
     while left:
         top = left.pop(_lowest_of_a_ring(left))
         results.append(Misfit(top, "is in itself", _take_below(top, below, left)))
@@ -177,10 +188,15 @@ def _misfits_of(
 def _reason_of(entry: Entry, winners: Mapping[Inode, Claim]) -> str | None:
     parent = winners.get(entry.parent)
     if parent is None:
-        return f"is in {missing_directory(entry)}"
+        return "is in no directory at all"
     if not parent.entry.is_directory:
         return f"is in a file instead of a directory: {called(parent.entry)}"
     return None
+
+
+def _missing_directory(inode: Inode) -> Entry:
+    """Return something to hold what a directory without a row had in it."""
+    return Entry(inode, NOWHERE, 0, 0, 0, EntryType.DIRECTORY, b"missing-directory")
 
 
 def _take_below(

@@ -173,7 +173,8 @@ def show_plan(repair: Repair, side: Path) -> None:
 def _described(misfit: Misfit) -> str:
     entry = misfit.entry
     what = "directory" if entry.is_directory else f"file of {entry.size} bytes"
-    below = f", with {len(misfit.below)} entries below it," if misfit.below else ""
+    count = len(misfit.below)
+    below = f", with {count} {'entry' if count == 1 else 'entries'} below it," if count else ""
     return f"inode {entry.inode} ('{printable(entry.name)}', {what}){below} {misfit.reason}"
 
 

@@ -15,6 +15,7 @@ from pmxcfs.tools.copies import LOGS, copy_database, files_of
 from pmxcfs.tools.publishing import LOGS_AND_INDEX, publish, refuse_existing, workshop
 
 _MODE = 0o600
+_MARK = ".unshared"  # says which changes of a database no other node may have
 
 
 def take_snapshot(database: Path, target: Path) -> Path:
@@ -53,7 +54,7 @@ def restore(snapshot: Path, database: Path) -> Path | None:
             kept = _keep(database)
             # From here to the end the old database is without its log: a new database beside an
             # old log would be worse, SQLite would write the one into the other.
-            for ending in LOGS_AND_INDEX:
+            for ending in (*LOGS_AND_INDEX, _MARK):
                 _beside(database, ending).unlink(missing_ok=True)
             publishing.replace(draft, database)
         except OSError as error:
@@ -74,13 +75,13 @@ def _copy_as_one_file(original: Path, copy: Path) -> None:
 
 
 def _keep(database: Path) -> Path | None:
-    """Give a database and its logs a second name.
+    """Give a database, its logs and its mark a second name.
 
     Raises:
         OSError: the disk failed, or the name is taken.
     """
     kept = database.with_name(f"{database.name}.{_now()}")
-    present = [ending for ending in ("", *LOGS) if _beside(database, ending).exists()]
+    present = [ending for ending in ("", *LOGS, _MARK) if _beside(database, ending).exists()]
     for ending in present:
         os.link(_beside(database, ending), _beside(kept, ending))
     return kept if present else None

@@ -199,8 +199,8 @@ def test_what_is_put_aside_is_for_the_owner_only(path: Path) -> None:
     assert side is not None
     modes = {found.stat().st_mode & 0o777 for found in (side, *side.rglob("*"))}
     assert modes == {0o700, 0o600}
-    (top,) = side.glob("*-n1")
-    assert (top / "qemu-server" / "100.conf").read_bytes() == b"memory: 512\n"
+    (top,) = side.glob("*-missing-directory")
+    assert (top / "n1" / "qemu-server" / "100.conf").read_bytes() == b"memory: 512\n"
 
 
 # the command line

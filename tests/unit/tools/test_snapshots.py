@@ -93,6 +93,16 @@ def test_restore_keeps_the_old_database_with_its_log(
     assert load(kept).find(b"in-the-log")
 
 
+def test_the_mark_of_unshared_changes_goes_with_the_database_it_is_about(
+    state: Path, database: Path
+) -> None:
+    state.with_name("config.db.unshared").write_text("12\n")
+    kept = restore(database, state)
+    assert kept is not None
+    assert not state.with_name("config.db.unshared").exists()
+    assert kept.with_name(kept.name + ".unshared").read_text() == "12\n"
+
+
 def test_restore_where_nothing_was(tmp_path: Path, database: Path) -> None:
     (tmp_path / "new").mkdir()
     assert restore(database, tmp_path / "new" / "config.db") is None
