@@ -12,7 +12,6 @@ import trio
 
 from pmxcfs import instance, views
 from pmxcfs.address import own_address
-from pmxcfs.checkpoints import Checkpoints
 from pmxcfs.clockwork import tell_time
 from pmxcfs.control import SOCKET_NAME, StatusSocket
 from pmxcfs.database import Database, write_database
@@ -32,13 +31,12 @@ from pmxcfs.lost_trees import LostTrees
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Write
 from pmxcfs.options import Options
-from pmxcfs.patience import be_patient
 from pmxcfs.replica import QuorumChanged, Replica, VerifyDue
 from pmxcfs.status.members import ClusterInfo
 from pmxcfs.status.state import ClusterStatus
 from pmxcfs.status_driver import StatusDriver
 from pmxcfs.status_node import StatusNode
-from pmxcfs.syncing import SharedSync
+from pmxcfs.upkeep import looked_after
 from pmxcfs.waits.vigil import NodesNamed, RingSeen
 
 if TYPE_CHECKING:
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("main")
 
 VERIFY_PERIOD_S = 3600
-PLACE_CHECK_PERIOD_S = 5
 
 
 def run(options: Options, switch: DebugSwitch, ready: Callable[[], None]) -> bool:
@@ -107,7 +104,7 @@ async def _run_with_database(
         driver = Driver(replica, database, clock=_now_s)
         driver.attach_keeper(lost_trees)
         status = await _status(options, is_standalone=is_standalone)
-        async with _storage(database, driver, options):
+        async with looked_after(database, driver, options.database):
             await _serve(options, switch, gid, driver, status, ready, ending)
     finally:
         ending.wait_for("the database to close")
@@ -153,33 +150,6 @@ def _load(database: Database, options: Options) -> Memdb:
 def _has_corosync_conf(memdb: Memdb) -> bool:
     entry = memdb.tree.find(COROSYNC_CONF)
     return entry is not None and not entry.is_directory
-
-
-@asynccontextmanager
-async def _storage(database: Database, driver: Driver, options: Options) -> AsyncIterator[None]:
-    """Look after the open database: patience, syncs, checkpoints, and that it is in its place."""
-    syncs = SharedSync(database.sync)
-    driver.attach_sync(syncs.wait)
-    checkpoints = Checkpoints(options.database, driver.on_storage_failed)
-    database.attach_log_keeper(checkpoints)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(be_patient, driver)
-        nursery.start_soon(syncs.run)
-        nursery.start_soon(checkpoints.run)
-        nursery.start_soon(_watch_place, database, driver)
-        yield
-        nursery.cancel_scope.cancel()
-
-
-async def _watch_place(database: Database, driver: Driver) -> None:
-    """Notice that the database's files were taken away even if nobody writes."""
-    while True:
-        await trio.sleep(PLACE_CHECK_PERIOD_S)
-        try:
-            database.check_place()
-        except StorageError as error:
-            driver.on_storage_failed(error)
-            return
 
 
 async def _serve(

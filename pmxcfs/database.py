@@ -15,7 +15,7 @@ from typing import Protocol
 
 import apsw
 
-from pmxcfs import vetting
+from pmxcfs import rows, vetting
 from pmxcfs.database_files import DatabaseFiles, make_private, set_aside_an_orphaned_log
 from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, merged
@@ -30,31 +30,6 @@ FREE_BYTES_MIN = 4 * 1024 * 1024
 
 LOG_BYTES_MAX = 16 * 1024 * 1024
 """To what the write-ahead log is cut when it begins anew, had it grown beyond."""
-
-_CREATE_TABLE = """
-CREATE TABLE IF NOT EXISTS tree (
-  inode INTEGER PRIMARY KEY NOT NULL,
-  parent INTEGER NOT NULL CHECK(typeof(parent)=='integer'),
-  version INTEGER NOT NULL CHECK(typeof(version)=='integer'),
-  writer INTEGER NOT NULL CHECK(typeof(writer)=='integer'),
-  mtime INTEGER NOT NULL CHECK(typeof(mtime)=='integer'),
-  type INTEGER NOT NULL CHECK(typeof(type)=='integer'),
-  name TEXT NOT NULL,
-  data BLOB)
-"""
-# Names are bytes, which need not be UTF-8; the casts keep SQLite from looking at them.
-_SELECT = """
-SELECT inode, parent, version, writer, mtime, type, CAST(name AS BLOB), CAST(data AS BLOB)
-FROM tree ORDER BY inode
-"""
-_INSERT = "INSERT INTO tree VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?)"
-_UPDATE = """
-UPDATE tree SET parent = ?, version = ?, writer = ?, mtime = ?, type = ?, name = CAST(? AS TEXT)
-WHERE inode = ?
-"""
-_UPDATE_DATA = "UPDATE tree SET data = ? WHERE inode = ?"
-_DELETE = "DELETE FROM tree WHERE inode = ?"
-_PROBE = "UPDATE tree SET version = version WHERE inode = ?"
 
 _NO_ROOM = (ENOSPC, EDQUOT)
 _SIGNS_OF_DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
@@ -88,12 +63,12 @@ class Database:
         self._files: DatabaseFiles | None = None
         self._keeper: LogKeeper | None = None
         self._is_disk_full = False
-        self._execute(_CREATE_TABLE)
+        self._execute(rows.CREATE_TABLE)
         self.was_new = not self._rows("SELECT 1 FROM tree LIMIT 1")
         self._is_pristine = self.was_new
         if self.was_new:
             row = (ROOT_INODE, ROOT_INODE, 1, 0, now_s, EntryType.FILE, ROOT_NAME, None)
-            self._execute(_INSERT, row)
+            self._execute(rows.INSERT, row)
 
     @classmethod
     def open(cls, path: Path, now_s: int) -> "Database":
@@ -139,7 +114,7 @@ class Database:
                 and names the commands that show and repair it.
         """
         try:
-            tree = Tree.from_entries(map(entry_of, self._rows(_SELECT)))
+            tree = Tree.from_entries(map(entry_of, self._rows(rows.SELECT)))
         except StorageError as error:
             raise self.refusal(error) from error
         if self._is_pristine:
@@ -176,7 +151,7 @@ class Database:
         if self._is_disk_full and self._files is not None:
             self._files.check_room(FREE_BYTES_MIN)
         with self._transaction():
-            self._change_row(_PROBE, (ROOT_INODE,))
+            self._change_row(rows.PROBE, (ROOT_INODE,))
 
     def sync(self) -> None:
         """Return once all that was committed survives a loss of power. May be called in a thread.
@@ -247,13 +222,15 @@ class Database:
     def _write(self, change: Change) -> None:
         before, after = change.before, change.after
         if after is None:
-            self._change_row(_DELETE, (signed(change.inode),))
+            self._change_row(rows.DELETE, (signed(change.inode),))
         elif before is None:
-            self._execute(_INSERT, (signed(after.inode), *columns_of(after), after.data or None))
+            self._execute(
+                rows.INSERT, (signed(after.inode), *columns_of(after), after.data or None)
+            )
         else:
-            self._change_row(_UPDATE, (*columns_of(after), signed(after.inode)))
+            self._change_row(rows.UPDATE, (*columns_of(after), signed(after.inode)))
             if before.data is not after.data and before.data != after.data:
-                self._change_row(_UPDATE_DATA, (after.data or None, signed(after.inode)))
+                self._change_row(rows.UPDATE_DATA, (after.data or None, signed(after.inode)))
 
     def _change_row(self, statement: str, values: Row) -> None:
         self._execute(statement, values)

@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from errno import EBUSY, EIO
-from typing import Protocol
 
 import structlog
 import trio
@@ -27,9 +26,9 @@ from pmxcfs.dcdb import (
 from pmxcfs.dfsm.effects import Answer, Effect, LeaveGroup, Multicast, Ticket
 from pmxcfs.dfsm.events import Delivered
 from pmxcfs.errors import OperationError, StorageError, TemporaryStorageError
-from pmxcfs.memdb.entry import Change
 from pmxcfs.memdb.operations import Operation
 from pmxcfs.replica import Event, Replica
+from pmxcfs.surroundings import Group, KernelCache, NoKernelCache
 
 log = structlog.get_logger("dcdb")
 
@@ -43,40 +42,12 @@ QUEUE_BYTES_MAX = 64 * 1024 * 1024
 _EVENT_OVERHEAD_BYTES = 256
 
 
-class Group(Protocol):
-    """The closed process group that carries the changes."""
-
-    def multicast(self, data: bytes) -> None:
-        """Send to all members, ourselves included; never blocks. A failure comes as an event."""
-
-    def leave(self, *, for_good: bool) -> None:
-        """Leave, and join again unless ``for_good``; never blocks."""
-
-
-class KernelCache(Protocol):
-    """What the kernel remembers of the tree; never blocks."""
-
-    def forget(self, changes: Sequence[Change]) -> None:
-        """These entries are not what they were."""
-
-    def forget_all(self) -> None:
-        """Nothing can be relied upon, modes included."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     """A local caller's change, on its way to the replica."""
 
     ticket: Ticket
     operation: Operation
-
-
-class _NoKernelCache:
-    def forget(self, changes: Sequence[Change]) -> None:
-        """Nothing is cached."""
-
-    def forget_all(self) -> None:
-        """Nothing is cached."""
 
 
 class Driver:
@@ -93,7 +64,7 @@ class Driver:
         self._committer = Committer(replica, storage, clock)
         self._clock = clock
         self._group: Group | None = None
-        self._cache: KernelCache = _NoKernelCache()
+        self._cache: KernelCache = NoKernelCache()
         self._publish: Callable[[PublishCorosyncConf], None] = lambda effect: None
         self._sync: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self._tickets = itertools.count(1)

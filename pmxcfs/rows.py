@@ -1,4 +1,4 @@
-"""An entry as a row of the database, in the reference's form, and back.
+"""An entry as a row of the database, in the reference's form, and back; and the statements.
 
 Source: docs/PROTOCOL.md, "Database".
 """
@@ -12,6 +12,31 @@ Row: TypeAlias = tuple[Any, ...]
 
 ROOT_NAME = b"__version__"
 """What the row of the root is called, which holds the version of the tree."""
+
+CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS tree (
+  inode INTEGER PRIMARY KEY NOT NULL,
+  parent INTEGER NOT NULL CHECK(typeof(parent)=='integer'),
+  version INTEGER NOT NULL CHECK(typeof(version)=='integer'),
+  writer INTEGER NOT NULL CHECK(typeof(writer)=='integer'),
+  mtime INTEGER NOT NULL CHECK(typeof(mtime)=='integer'),
+  type INTEGER NOT NULL CHECK(typeof(type)=='integer'),
+  name TEXT NOT NULL,
+  data BLOB)
+"""
+# Names are bytes, which need not be UTF-8; the casts keep SQLite from looking at them.
+SELECT = """
+SELECT inode, parent, version, writer, mtime, type, CAST(name AS BLOB), CAST(data AS BLOB)
+FROM tree ORDER BY inode
+"""
+INSERT = "INSERT INTO tree VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?)"
+UPDATE = """
+UPDATE tree SET parent = ?, version = ?, writer = ?, mtime = ?, type = ?, name = CAST(? AS TEXT)
+WHERE inode = ?
+"""
+UPDATE_DATA = "UPDATE tree SET data = ? WHERE inode = ?"
+DELETE = "DELETE FROM tree WHERE inode = ?"
+PROBE = "UPDATE tree SET version = version WHERE inode = ?"
 
 _U32 = 2**32 - 1
 _U64 = 2**64 - 1

@@ -1,0 +1,39 @@
+"""What the driver needs of the world outside: a group, and somebody who knows the kernel's memory.
+
+The database is described in ``pmxcfs.committing``.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pmxcfs.memdb.entry import Change
+
+
+class Group(Protocol):
+    """The closed process group that carries the changes."""
+
+    def multicast(self, data: bytes) -> None:
+        """Send to all members, ourselves included; never blocks. A failure comes as an event."""
+
+    def leave(self, *, for_good: bool) -> None:
+        """Leave, and join again unless ``for_good``; never blocks."""
+
+
+class KernelCache(Protocol):
+    """What the kernel remembers of the tree; never blocks."""
+
+    def forget(self, changes: Sequence[Change]) -> None:
+        """These entries are not what they were."""
+
+    def forget_all(self) -> None:
+        """Nothing can be relied upon, modes included."""
+
+
+class NoKernelCache:
+    """For when nothing is mounted."""
+
+    def forget(self, changes: Sequence[Change]) -> None:
+        """Nothing is cached."""
+
+    def forget_all(self) -> None:
+        """Nothing is cached."""
