@@ -29,6 +29,7 @@ _DATABASE = (
     "tests/property/test_database_bytes.py",
 )
 _DCDB = (
+    "tests/unit/test_dcdb_rules.py",
     "tests/unit/test_dcdb.py",
     "tests/unit/test_driver.py",
     "tests/unit/test_lost_trees.py",

@@ -147,7 +147,8 @@ def test_local_changes_older_than_the_last_one_of_the_cluster_are_recognised_too
 
 
 def test_a_tree_from_before_the_cluster_is_no_local_change() -> None:
-    for base in (churn(grown(writer=LOCAL), LOCAL, 99), grown(writer=LOCAL)):
+    old = churn(grown(writer=LOCAL), LOCAL, 99)
+    for base in (edit(old, LOCAL, Write(b"kept", 0, b"late")), grown(writer=LOCAL)):
         theirs = edit(copied(base), SECOND, Delete(b"doomed"), Write(b"kept", 0, b"new"))
         assert lost_paths(base.tree, theirs.tree) == []
     joined = edit(copied(base), FIRST, Write(b"edited", 0, b"1"))
