@@ -5,12 +5,23 @@ moment of sending. Whatever would bring out a weakness of a member's tree is ref
 here, because all members apply the same messages in the same way.
 """
 
-from errno import EACCES, EFBIG, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, ESTALE
+from errno import (
+    EACCES,
+    EFBIG,
+    EINVAL,
+    EISDIR,
+    ENAMETOOLONG,
+    ENOENT,
+    ENOTDIR,
+    ENOTEMPTY,
+    ESTALE,
+)
 
 from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError
 from pmxcfs.fuse.open_files import OpenFiles
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Entry, EntryType, Inode
+from pmxcfs.memdb.guests import parse_guest_path
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Rename, SetMtime, Write
 from pmxcfs.memdb.paths import is_lock_path
 from pmxcfs.memdb.tree import Tree
@@ -38,7 +49,9 @@ class Changes:
     async def mkdir(self, parent: Inode, name: bytes) -> Entry:
         """Make a directory that must not exist yet."""
         self._require_quorum()
-        await self._driver.submit(Mkdir(self._new_path(parent, name)))
+        path = self._new_path(parent, name)
+        _check_place_of_directory(path)
+        await self._driver.submit(Mkdir(path))
         return self._made(parent, name)
 
     async def remove(self, parent: Inode, name: bytes, kind: EntryType) -> None:
@@ -60,6 +73,8 @@ class Changes:
                     return
                 _check_kind(target, source.type)
             self._check_movable(source, path)
+            if source.is_directory:
+                _check_place_of_directory(target_path)
         await self._driver.submit(Rename(path, target_path))
 
     async def write(self, inode: Inode, offset: int, data: bytes) -> int:
@@ -140,6 +155,16 @@ class Changes:
 def _check_kind(entry: Entry, kind: EntryType) -> None:
     if entry.type is not kind:
         raise OperationError(EISDIR if entry.is_directory else ENOTDIR)
+
+
+def _check_place_of_directory(path: bytes) -> None:
+    """Keep directories away from the places of guest configurations.
+
+    All members strike a guest off the list when whatever is there is removed, whichever node the
+    guest is on; then its VM id can be given out a second time.
+    """
+    if parse_guest_path(path) is not None:
+        raise OperationError(EINVAL)
 
 
 def _check_size(size_bytes: int) -> None:

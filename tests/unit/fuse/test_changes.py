@@ -150,6 +150,20 @@ async def test_a_directory_with_children_is_not_moved() -> None:
     assert scene.entry("e") is not None
 
 
+async def test_no_directory_takes_the_place_of_a_guests_configuration() -> None:
+    scene = Scene()
+    directory = KERNEL_ROOT
+    for name in (b"nodes", b"b", b"lxc"):
+        directory = (await scene.fs.mkdir(directory, name, 0o777, CONTEXT)).st_ino
+    await scene.fs.mkdir(directory, b"100", 0o777, CONTEXT)
+    sent = len(scene.driver.sent)
+    with refused(EINVAL):
+        await scene.fs.mkdir(directory, b"100.conf", 0o777, CONTEXT)
+    with refused(EINVAL):
+        await scene.fs.rename(directory, b"100", directory, b"100.conf", 0, CONTEXT)
+    assert len(scene.driver.sent) == sent
+
+
 async def test_a_rename_onto_itself_is_not_sent() -> None:
     scene = Scene()
     await scene.make("f", b"text")
