@@ -8,6 +8,7 @@ from pathlib import Path
 from pmxcfs.database import Database
 from pmxcfs.errors import StorageError
 from pmxcfs.memdb.entry import ROOT_INODE, Entry, Inode
+from pmxcfs.memdb.limits import CONTENT_BYTES_MAX, ENTRIES_MAX
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.tools.claims import NOWHERE, Claims, called, claims_of
@@ -16,9 +17,6 @@ from pmxcfs.tools.copies import private_copy
 from pmxcfs.tools.guest_rules import guest_faults
 from pmxcfs.tools.placing import Placement, place
 from pmxcfs.tools.problems import Kind, Problem, Severity
-
-TOTAL_BYTES_MAX = 128 * 1024 * 1024
-ENTRIES_MAX = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +133,8 @@ def _cycle_problems(by_inode: Mapping[Inode, Entry]) -> Iterator[Problem]:
 
 
 def _limit_problems(tree: Tree) -> Iterator[Problem]:
-    if tree.content_size_bytes > TOTAL_BYTES_MAX:
-        sentence = f"all files have {tree.content_size_bytes} bytes, more than {TOTAL_BYTES_MAX}"
+    if tree.content_size_bytes > CONTENT_BYTES_MAX:
+        sentence = f"all files have {tree.content_size_bytes} bytes, more than {CONTENT_BYTES_MAX}"
         yield Problem(Kind.TOO_MUCH, Severity.WARNING, sentence)
     if len(tree) > ENTRIES_MAX:
         sentence = f"there are {len(tree)} entries, more than {ENTRIES_MAX}"

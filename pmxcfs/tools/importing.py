@@ -10,10 +10,10 @@ from pathlib import Path
 from pmxcfs.errors import StorageError
 from pmxcfs.identity import LOCAL_NODE_ID
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX
+from pmxcfs.memdb.limits import CONTENT_BYTES_MAX
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Mkdir, Operation, Write
 from pmxcfs.memdb.tree import Tree
-from pmxcfs.tools.checking import TOTAL_BYTES_MAX
 from pmxcfs.tools.problems import printable
 
 VIRTUAL_FILES = frozenset(
@@ -50,8 +50,8 @@ def read_directory(source: Path, now_s: int) -> Import:
             left_out.append(path)
         else:
             faults += _import(memdb, place, path, now_s)
-    if memdb.tree.content_size_bytes > TOTAL_BYTES_MAX:
-        faults.append(f"all files together have more than {TOTAL_BYTES_MAX} bytes")
+    if memdb.tree.content_size_bytes > CONTENT_BYTES_MAX:
+        faults.append(f"all files together have more than {CONTENT_BYTES_MAX} bytes")
     if faults:
         raise StorageError(f"cannot import {source}:\n  " + "\n  ".join(faults))
     return Import(memdb.tree, tuple(left_out))

@@ -86,7 +86,7 @@ def test_a_file_of_1_mib_fits(tmp_path: Path) -> None:
 def test_more_than_a_tree_can_hold_is_refused(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "TOTAL_BYTES_MAX", 100)
+    monkeypatch.setattr(importing, "CONTENT_BYTES_MAX", 100)
     with pytest.raises(StorageError, match="more than 100 bytes"):
         read_directory(source, NOW_S)
 
