@@ -45,7 +45,7 @@ _TESTS_BY_PATTERN = {
     "pmxcfs/dfsm/*.py": _DFSM,
     "pmxcfs/dcdb.py": _DCDB,
     "pmxcfs/database*.py": _DATABASE,
-    "pmxcfs/rows.py": _DATABASE,
+    "pmxcfs/rows.py": ("tests/unit/test_rows.py", *_DATABASE),
     "pmxcfs/vetting.py": _DATABASE,
     "pmxcfs/checkpoints.py": ("tests/unit/test_checkpoints.py", *_DATABASE),
 }
