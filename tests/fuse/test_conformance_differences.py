@@ -1,7 +1,7 @@
 """Where this file system deliberately is not POSIX: one row of the table, one test.
 
 The table for readers is in docs/PROTOCOL.md, "Where this is not POSIX", and has the same rows.
-All but the last are differences of the reference too.
+All but the last two are differences of the reference too.
 """
 
 # ruff: noqa: PTH101
@@ -64,6 +64,22 @@ def _a_directory_with_entries_cannot_be_moved() -> None:
     assert refusal(os.rename, "full", "moved") == errno.ENOTEMPTY
 
 
+def _a_vm_id_is_there_once() -> None:
+    for node in ("first", "second"):
+        Path(f"../nodes/{node}/lxc").mkdir(parents=True)
+    Path("../nodes/first/lxc/7123.conf").touch()
+    assert refusal(Path("../nodes/second/lxc/7123.conf").touch) == errno.EEXIST
+    assert not Path("../nodes/second/lxc/7123.conf").exists()
+
+
+def _a_lock_stays_where_it_is() -> None:
+    lock = Path("../priv/lock/difference")
+    lock.mkdir(parents=True)
+    assert refusal(lock.rename, "elsewhere") == errno.EACCES
+    assert refusal(os.utime, lock, (1, 1)) == errno.EACCES
+    lock.rmdir()
+
+
 def _a_file_ends_at_one_mebibyte() -> None:
     os.truncate("file", 1024 * 1024)
     assert refusal(os.truncate, "file", 1024 * 1024 + 1) == errno.EFBIG
@@ -124,6 +140,15 @@ def _blocks_are_counted_in_4096_bytes() -> None:
     assert Path("file").stat().st_blocks == 2
 
 
+def _no_directory_takes_a_guests_place() -> None:
+    Path("../nodes/place/lxc").mkdir(parents=True)
+    guest = Path("../nodes/place/lxc/7124.conf")
+    assert refusal(guest.mkdir) == errno.EINVAL
+    assert refusal(Path("empty").rename, guest) == errno.EINVAL
+    assert Path("empty").exists()
+    assert not guest.exists()
+
+
 def _nothing_is_mapped_shared() -> None:
     for flags in (os.O_RDWR, os.O_RDWR | os.O_CREAT):
         descriptor = os.open("file" if flags == os.O_RDWR else "new", flags)
@@ -140,6 +165,8 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "chown changes nothing": _chown_changes_nothing,
     "there are only files and directories": _there_are_only_files_and_directories,
     "a directory with entries cannot be moved": _a_directory_with_entries_cannot_be_moved,
+    "a VM id is there once": _a_vm_id_is_there_once,
+    "a lock stays where it is": _a_lock_stays_where_it_is,
     "a file ends at 1 MiB": _a_file_ends_at_one_mebibyte,
     "names may be longer than statvfs says": _names_may_be_longer_than_statvfs_says,
     "all times are one, in whole seconds": _all_times_are_one_in_whole_seconds,
@@ -150,6 +177,7 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "a moved file has the time of its move": _a_moved_file_has_the_time_of_its_move,
     "directories count no links": _directories_count_no_links,
     "blocks are counted in 4096 bytes": _blocks_are_counted_in_4096_bytes,
+    "no directory takes a guest's place": _no_directory_takes_a_guests_place,
     "nothing is mapped shared": _nothing_is_mapped_shared,
 }
 
