@@ -78,7 +78,7 @@ def test_every_kind_of_guest_is_listed_by_its_path_alone(mount: Path) -> None:
         *("other/504.conf", "lxc/0505.conf", "lxc/506.conf.tmp.1", "lxc/4294967296.conf"),
     ):
         (mount / "nodes/kinds" / path).touch()
-    (mount / "nodes/kinds/lxc/507.conf").mkdir()
+    assert refusal(os.mkdir, mount / "nodes/kinds/lxc/507.conf") == errno.EINVAL
     assert {vmid: found for vmid, found in guests(mount).items() if found[0] == "kinds"} == {
         "501": ("kinds", "qemu"),
         "502": ("kinds", "lxc"),
