@@ -164,13 +164,12 @@ class TreeApplication:
             version=index.version,
             behind=sorted(member.node_id for member in states.keys() - synced),
         )
-        shared = (TreeShared(),) if self.me in synced and self._are_majority(states) else ()
         if leader != self.me:
-            return Comparison(synced=synced, leader=leader, updates=None, effects=shared)
+            return Comparison(synced=synced, leader=leader, updates=None)
         others = [index_by_member[member] for member in states if member not in synced]
         wanted = [self.memdb.tree.get(inode) for inode in differing_inodes(index, others)]
         updates = (encode_update(entry) for entry in wanted if entry is not None)
-        return Comparison(synced=synced, leader=leader, updates=updates, effects=shared)
+        return Comparison(synced=synced, leader=leader, updates=updates)
 
     def collect_update(self, payload: bytes) -> None:
         """Keep one entry of the leader's until the commit.
@@ -211,7 +210,6 @@ class TreeApplication:
             *losing,
             Commit(changes),
             ForgetAll(),
-            TreeShared(),
             *self.publication(notify=False),
         ]
 
@@ -237,6 +235,10 @@ class TreeApplication:
         before = self.sharing.unshared_since
         self.sharing.note_parting(now_s)
         return self._marking(before)
+
+    def on_agreed(self, now_s: int) -> Sequence[Effect]:
+        """What we have, the others have too; nobody needs to remember that it was only here."""
+        return (TreeShared(),) if self._are_majority(self._members) else ()
 
     def on_synced(self, now_s: int) -> Sequence[Effect]:
         """Nothing is sent when the tree is in sync."""

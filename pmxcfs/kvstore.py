@@ -84,6 +84,10 @@ class StatusApplication:
         self.status.learn_online({member.node_id for member in members})
         return ()
 
+    def on_agreed(self, now_s: int) -> Sequence[Effect]:
+        """Nothing follows: the status of each node is its own."""
+        return ()
+
     def on_synced(self, now_s: int) -> Sequence[Effect]:
         """Tell our address."""
         address = self.status.own_address()

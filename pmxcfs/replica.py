@@ -115,6 +115,11 @@ class Replica:
         return self._machine.awaiting
 
     @property
+    def put_off(self) -> int:
+        """How many events of the group wait for quorum."""
+        return self._vigil.put_off
+
+    @property
     def culprits(self) -> list[str]:
         """Whom the group, or a caller whose change is under way, waits for; for people."""
         return self._vigil.culprits

@@ -101,6 +101,10 @@ class Application(Protocol):
         """Take note of who is in the group; we are."""
         ...
 
+    def on_agreed(self, now_s: int) -> Sequence[Effect]:
+        """Take note that everybody in the group has our state, or is about to commit to it."""
+        ...
+
     def on_synced(self, now_s: int) -> Sequence[Effect]:
         """Take note that normal work begins, or begins again."""
         ...

@@ -74,14 +74,16 @@ class Synchronisation:
         core = self._core
         effects = core.application.commit(now_s)
         core.members.mark_synced(core.members.all)
-        core.become_synced(effects, now_s)
+        core.become_synced([*effects, *core.application.on_agreed(now_s)], now_s)
         self._deliveries.deliver_following(now_s)
         self._deliveries.deliver_held(now_s)
         core.application.drop_sync()
 
     def release(self, sender: Member, header: StateHeader, payload: bytes, now_s: int) -> None:
         """Apply what those have sent who are up to date only now."""
-        self._core.members.mark_synced(self._core.members.all)
+        core = self._core
+        core.members.mark_synced(core.members.all)
+        core.perform(core.application.on_agreed(now_s), now_s)
         self._deliveries.deliver_held(now_s)
 
     def _begin_with_others(self, change: ConfigurationChange, now_s: int) -> None:

@@ -53,8 +53,6 @@ def _contradicts(mine: Entry | None, theirs: Entry, reached: int) -> bool:
     """Whether an entry that was there when our tree was at ``reached`` cannot have come from it."""
     if mine is None or mine.type is not theirs.type:
         return True
-    if mine.name != theirs.name and mine.data != theirs.data:
-        return True  # two files that were made at the same version, rather than one that moved
     return mine != theirs and theirs.version <= max(reached, mine.version)
 
 

@@ -9,6 +9,7 @@ from pmxcfs.identity import NodeId
 from pmxcfs.memdb.operations import Operation, Write
 from tests.sim.checker import Checker
 from tests.sim.lineage import Lineage, State
+from tests.sim.losses import KeepsWhatItDrops
 from tests.sim.node import Node, Request
 from tests.sim.survival import AcknowledgedSurvives
 
@@ -156,6 +157,7 @@ class Checkers(Checker):
     def __init__(self, node_count: int) -> None:
         self.lineage = Lineage()
         self.survival = AcknowledgedSurvives(self.lineage, node_count)
+        self.losses = KeepsWhatItDrops(self.lineage)
         self.success_count = 0
         self._node_count = node_count
         self._claims: tuple[Checker, ...] = (
@@ -168,6 +170,7 @@ class Checkers(Checker):
             VersionsRise(),
             AppliedOnce(self.lineage),
             self.survival,
+            self.losses,
         )
 
     def on_begun(self, request: Request) -> None:
@@ -207,3 +210,4 @@ class Checkers(Checker):
         if len(rings) == 1 and len(healthy) == self._node_count:
             self.lineage.forget()
             self.survival.forget()
+            self.losses.forget()

@@ -1,7 +1,7 @@
 """One simulated node: a real replica, driver and database; a simulated process and corosync."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -12,11 +12,12 @@ from pmxcfs.dfsm.events import ConfigurationChange, Connected, Disconnected, Sen
 from pmxcfs.driver import Driver
 from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.identity import Member, NodeId, Pid
-from pmxcfs.memdb.entry import Change
+from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.memdb.memdb import Memdb, Outcome
 from pmxcfs.memdb.operations import Operation
 from pmxcfs.memdb.tree import Tree
-from pmxcfs.replica import Event, QuorumChanged, Replica, VerifyDue
+from pmxcfs.replica import Event, HandledEvent, QuorumChanged, Replica, VerifyDue
+from pmxcfs.waits.vigil import NodesNamed, TimePassed
 from tests.sim.cpg import SimulatedCpg
 from tests.sim.lineage import State, state_of
 
@@ -72,6 +73,7 @@ class WatchedMemdb(Memdb):
 
     def replace(self, tree: Tree, now_s: int) -> None:
         before = state_of(self.tree) if self._watcher is not None else None
+        self._node.dropped = self.tree if before is not None else None
         super().replace(tree, now_s)
         if self._watcher is not None and before is not None:
             self._watcher.on_replaced(self._node, before, state_of(self.tree))
@@ -87,14 +89,20 @@ class WatchedReplica(Replica):
     """
 
     def __init__(self, memdb: Memdb, node: "Node", watcher: Watcher) -> None:
-        super().__init__(memdb, node_name=f"node{node.node_id}", standalone=False)
+        super().__init__(
+            memdb,
+            node_name=f"node{node.node_id}",
+            standalone=False,
+            unshared_since=node.unshared_since,
+        )
         self.is_told_quorate = False
         self.is_listening = False
         self.view: tuple[Member, ...] = ()
         self._node = node
         self._watcher = watcher
 
-    def step(self, event: Event, now_s: int) -> list[Effect]:
+    def _react(self, event: HandledEvent, now_s: int) -> list[Effect]:
+        """Handle an event, perhaps some time after it came."""
         match event:
             case QuorumChanged(is_quorate):
                 self.is_told_quorate = is_quorate
@@ -105,7 +113,7 @@ class WatchedReplica(Replica):
             case Disconnected():
                 self.is_listening = False
                 self._look_around(())
-        return super().step(event, now_s)
+        return super()._react(event, now_s)
 
     def _look_around(self, members: tuple[Member, ...]) -> None:
         self.view = members
@@ -141,6 +149,9 @@ class Node:
         crash_point: where the process dies the next time it gets there.
         refused_sends: how many of the next sends the group refuses.
         disk_fault: what the disk does instead of taking changes.
+        dropped: the tree that the last synchronisation replaced.
+        kept: how many trees were kept before they were dropped; they survive the process.
+        unshared_since: what is remembered beside the database.
     """
 
     def __init__(
@@ -153,6 +164,9 @@ class Node:
         self.refused_sends = 0
         self.disk_fault: DiskFault | None = None
         self.requests: list[Request] = []
+        self.dropped: Tree | None = None
+        self.kept = 0
+        self.unshared_since: int | None = None
         self._cpg = cpg
         self._clock = clock
         self._watcher = watcher
@@ -187,6 +201,7 @@ class Node:
         replica = WatchedReplica(memdb, self, self._watcher)
         driver = Driver(replica, storage=self, clock=self._clock)
         driver.attach(self)
+        driver.attach_keeper(self)
         self.process = Process(member, replica, driver)
 
     def stop(self) -> None:
@@ -217,6 +232,23 @@ class Node:
         """Hear from corosync's quorum service."""
         self.running.quorum_news = is_quorate
         self.running.driver.feed([QuorumChanged(is_quorate)])
+
+    def learn_names(self, node_ids: Iterable[NodeId]) -> None:
+        """Hear from corosync's configuration which nodes the cluster has."""
+        names = {node_id: f"node{node_id}" for node_id in node_ids}
+        self.running.driver.feed([NodesNamed(names)])
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the process notice that time has gone by."""
+        self.running.driver.feed([TimePassed(seconds)])
+
+    def keep(self, entries: Sequence[Entry], now_s: int) -> None:
+        """Keeper of the driver: a tree is about to be dropped."""
+        self.kept += 1
+
+    def mark_unshared(self, version: int | None) -> None:
+        """Keeper of the driver: what no other node may have."""
+        self.unshared_since = version
 
     def verify(self) -> None:
         """Let the hour strike."""

@@ -10,7 +10,7 @@ import pytest
 
 from pmxcfs import dcdb
 from pmxcfs.committing import Committer
-from pmxcfs.dcdb import Commit, TreeApplication
+from pmxcfs.dcdb import Commit, TreeApplication, TreeShared
 from pmxcfs.dfsm import machine
 from pmxcfs.dfsm.application import Comparison, Delivery
 from pmxcfs.dfsm.delivery import Deliveries
@@ -27,8 +27,10 @@ from pmxcfs.memdb.index import Index
 from pmxcfs.memdb.operations import Operation
 from pmxcfs.memdb.workspace import Workspace
 from pmxcfs.replica import Event, Replica
+from pmxcfs.waits import grace
 from tests.sim import checkers
 from tests.sim.checker import Checker, ViolationError
+from tests.sim.losses import KeepsWhatItDrops
 from tests.sim.soak import SoakError, run
 from tests.sim.survival import AcknowledgedSurvives
 
@@ -193,6 +195,23 @@ def listen_after_leaving(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(machine, "step_for", as_if_synced)
 
 
+def keep_no_tree(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(dcdb, "lost_paths", lambda ours, theirs, unshared_since: [])
+
+
+def keep_every_tree(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(dcdb, "lost_paths", lambda ours, theirs, unshared_since: [b"everything"])
+
+
+def forget_too_early_what_was_done_alone(patch: pytest.MonkeyPatch) -> None:
+    """Whoever leads believes that the others have its tree already."""
+    patch.setattr(TreeApplication, "on_synced", lambda self, now_s: (TreeShared(),))
+
+
+def wait_for_quorum_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(grace, "QUORUM_WAIT_S_MAX", float("inf"))
+
+
 BUGS: list[tuple[Plant, type[Checker]]] = [
     (answer_before_commit, checkers.CommitBeforeAnswer),
     (answer_when_sent, checkers.CommitBeforeAnswer),
@@ -210,6 +229,10 @@ BUGS: list[tuple[Plant, type[Checker]]] = [
     (skip_version_numbers, checkers.VersionsRise),
     (forget_callers_when_disconnected, checkers.EverybodyIsServed),
     (never_finish_a_synchronisation, checkers.EverybodyIsServed),
+    (keep_no_tree, KeepsWhatItDrops),
+    (keep_every_tree, KeepsWhatItDrops),
+    (forget_too_early_what_was_done_alone, KeepsWhatItDrops),
+    (wait_for_quorum_for_ever, checkers.Checkers),
 ]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from pmxcfs.dcdb import DiskState
 from pmxcfs.identity import NodeId
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, SetMtime, Write
+from pmxcfs.waits.grace import QUORUM_WAIT_S_MAX
 from tests.sim.checker import ViolationError
 from tests.sim.checkers import Checkers
 from tests.sim.cpg import KEEP_ALL, SimulatedCpg
@@ -82,6 +83,7 @@ class World:
         self.reconnect(node_id, keep)
         if self.nodes[node_id].process is None:
             self.nodes[node_id].start()
+            self._let(node_id, lambda node: node.learn_names(self.nodes))
             self._let(node_id, Node.join)
 
     def disconnect(self, node_id: NodeId, keep: int = KEEP_ALL) -> None:
@@ -127,6 +129,8 @@ class World:
     def tick(self, seconds: int) -> None:
         """Let time go by on all nodes."""
         self.now_s += seconds
+        for node_id in self.nodes:
+            self._let(node_id, lambda node: node.pass_time(seconds))
 
     def skew(self, node_id: NodeId, seconds: int) -> None:
         """Set how far a node's clock is ahead of the others'."""
@@ -223,6 +227,9 @@ class World:
             is_busy = True
         while node.process and node.has_unread():
             self.deliver(node_id)
+            is_busy = True
+        if node.process and node.process.replica.put_off:
+            self._let(node_id, lambda node: node.pass_time(QUORUM_WAIT_S_MAX))
             is_busy = True
         return is_busy
 

@@ -89,7 +89,7 @@ def test_the_leader_offers_what_the_others_lack_and_a_follower_becomes_equal() -
         follower.collect_update(payload)
     effects = follower.commit(NOW_S)
     assert index_of(follower.memdb.tree) == index_of(leader.memdb.tree)
-    assert [type(effect) for effect in effects] == [KeepLosingTree, Commit, ForgetAll, TreeShared]
+    assert [type(effect) for effect in effects] == [KeepLosingTree, Commit, ForgetAll]
 
 
 def test_an_incomplete_update_is_refused_and_changes_nothing() -> None:
@@ -157,25 +157,23 @@ def test_own_last_changes_are_marked_when_a_member_goes() -> None:
     assert marks(list(mine.on_members(frozenset({ME}), NOW_S))) == [3]
 
 
-def test_those_who_agree_share_their_trees() -> None:
-    leader, follower = application(ME), application(OTHER)
-    states = {ME: leader.state(), OTHER: follower.state()}
-    assert leader.compare_states(states).effects == (TreeShared(),)
-    assert follower.compare_states(states).effects == (TreeShared(),)
-    leader.cluster_size = 5
-    assert leader.compare_states(states).effects == ()
+def test_those_who_agree_share_their_trees_if_they_are_a_majority() -> None:
+    mine = application(ME)
+    assert mine.on_agreed(NOW_S) == (TreeShared(),)
+    mine.cluster_size = 5
+    assert mine.on_agreed(NOW_S) == ()
 
 
-def test_a_member_that_is_behind_shares_nothing_yet_and_keeps_nothing_it_only_missed() -> None:
+def test_a_member_that_is_behind_keeps_nothing_of_what_it_only_missed() -> None:
     leader, follower = application(OTHER), application(ME)
     for mine in (leader, follower):
         deliver(mine, OTHER, Create(b"doomed"))
     leader.memdb.apply(Delete(b"doomed"), 2, NOW_S, NOW_S)
     states = {ME: follower.state(), OTHER: leader.state()}
     offered = leader.compare_states(states).updates
-    assert follower.compare_states(states).effects == ()
+    follower.compare_states(states)
     assert offered is not None
     for payload in offered:
         follower.collect_update(payload)
     effects = follower.commit(NOW_S)
-    assert [type(effect) for effect in effects] == [Commit, ForgetAll, TreeShared]
+    assert [type(effect) for effect in effects] == [Commit, ForgetAll]

@@ -83,6 +83,9 @@ class Script:
         self._note("on_members", *(str(member.node_id) for member in sorted(members)))
         return self.effects.get("on_members", ())
 
+    def on_agreed(self, now_s: int) -> Sequence[Effect]:
+        return self.effects.get("on_agreed", ())
+
     def on_synced(self, now_s: int) -> Sequence[Effect]:
         self._note("on_synced")
         return self.effects.get("on_synced", ())

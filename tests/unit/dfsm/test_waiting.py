@@ -14,6 +14,7 @@ from tests.unit.dfsm.stage import (
     LOW,
     ME,
     OTHER_EPOCH,
+    Said,
     Stage,
     normal,
     protocol,
@@ -215,3 +216,10 @@ def _feed(stage: Stage, event: GroupEvent) -> None:
             stage.hears(sender, data)
         case ConfigurationChange(members):
             stage.members(*members)
+
+
+@pytest.mark.parametrize("mode", [Mode.SYNCED, Mode.UPDATE])
+def test_the_end_of_the_updates_is_when_everybody_agrees(mode: Mode) -> None:
+    stage = stage_in(mode)
+    stage.script.effects["on_agreed"] = (Said("agreed"),)
+    assert stage.hears(LOW, protocol(MessageType.UPDATE_COMPLETE)) == [Said("agreed")]
