@@ -6,11 +6,14 @@ from pathlib import Path
 import apsw
 import pytest
 
+from pmxcfs.database import Database
+from pmxcfs.errors import StorageError
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.tools import checking
 from pmxcfs.tools.checking import examine
 from pmxcfs.tools.claims import claims_of
 from pmxcfs.tools.contents import Row
+from pmxcfs.tools.guest_rules import guest_faults
 from pmxcfs.tools.placing import place
 from pmxcfs.tools.problems import Kind, Severity, printable
 
@@ -93,6 +96,18 @@ def test_every_ring_is_found_once(database: Path) -> None:
     ]
 
 
+def test_what_only_the_daemon_finds_is_among_the_problems(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Database) -> Tree:
+        raise StorageError("something new. List all that is wrong: ...")
+
+    monkeypatch.setattr(Database, "load", refuse)
+    (problem,) = examine(database).problems
+    assert (problem.kind, problem.severity) == (Kind.DAEMON, Severity.REFUSED)
+    assert problem.sentence == "something new"
+
+
 # rivals
 
 
@@ -111,6 +126,19 @@ def test_of_two_entries_of_one_number_the_one_in_use_stays() -> None:
     used = Row(3, 0, 4, 1, 1, 8, b"f", b"used")
     adrift = Row(3, 0, 7, 1, 1, 8, b"f", b"adrift", is_adrift=True)
     assert kept([adrift, used]) == {b"f": b"used"}
+
+
+def test_of_two_guests_with_one_id_the_newer_stays() -> None:
+    rows = [
+        Row(2, 0, 2, 1, 1, 4, b"nodes", None),
+        Row(3, 2, 3, 1, 1, 4, b"n1", None),
+        Row(4, 3, 4, 1, 1, 4, b"lxc", None),
+        Row(5, 3, 5, 1, 1, 4, b"qemu-server", None),
+        Row(6, 4, 8, 1, 1, 8, b"100.conf", b"new"),
+        Row(7, 5, 7, 1, 1, 8, b"100.conf", b"old"),
+    ]
+    faults = guest_faults(place(claims_of([ROOT, *rows])).tree)
+    assert [fault.entry.data for fault in faults] == [b"old"]
 
 
 def test_a_directory_that_loses_its_place_takes_its_entries_along() -> None:

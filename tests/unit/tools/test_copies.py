@@ -13,6 +13,7 @@ from pmxcfs.errors import StorageError
 from pmxcfs.tools import copies
 from pmxcfs.tools.checking import examine
 from pmxcfs.tools.copies import copy_database, private_copy
+from pmxcfs.tools.snapshots import take_snapshot
 
 ROOT = Path(__file__).parents[3]
 
@@ -119,6 +120,15 @@ def test_its_owner_goes_on_as_if_nothing_had_been(path: Path, owner: Owner) -> N
     assert names_in(path) == {b"before", b"after"}
 
 
+def test_a_snapshot_of_a_database_in_use_is_for_the_owner_only(
+    path: Path, tmp_path: Path, owner: Owner
+) -> None:
+    owner.add("one")
+    written = take_snapshot(path, tmp_path / "copy.db")
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert names_in(written) == {b"one"}
+
+
 def test_a_database_whose_owner_crashed_keeps_its_log(path: Path) -> None:
     with Owner(path, "with locks") as owner:
         owner.add("one")
@@ -189,3 +199,29 @@ def test_a_file_that_may_change_without_a_new_time_is_too_young(
 def test_what_cannot_be_copied_is_named(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(StorageError, match=f"cannot copy .*{reason}"):
         copy_database(tmp_path / name, tmp_path / "copy.db")
+
+
+@pytest.fixture
+def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every file look as if it had just been written."""
+    monkeypatch.setattr(copies, "PAUSE_S", 3600)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+
+@pytest.mark.usefixtures("no_time")
+def test_a_database_that_is_written_all_the_time_is_copied_under_its_owners_locks(
+    path: Path,
+) -> None:
+    with Owner(path, "with locks") as owner:
+        owner.add("one")
+        before = state_of(path)
+        assert names_in(path) == {b"one"}
+        assert state_of(path) == before
+
+
+@pytest.mark.usefixtures("no_time")
+def test_an_owner_without_locks_that_writes_all_the_time_is_no_guess(path: Path) -> None:
+    with Owner(path, "forked") as owner:
+        owner.add("one")
+        with pytest.raises(StorageError, match="is written to all the time; stop the daemon"):
+            names_in(path)

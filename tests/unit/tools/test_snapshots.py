@@ -149,6 +149,20 @@ def test_no_daemon_starts_during_restore(
     assert attempts == [state]
 
 
+def test_two_restores_do_not_meet(
+    state: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = publishing.replace
+
+    def restore_again(draft: Path, target: Path) -> None:
+        with pytest.raises(StorageError, match="stop it first"):
+            restore(database, state)
+        replace(draft, target)
+
+    monkeypatch.setattr(publishing, "replace", restore_again)
+    assert restore(database, state) is not None
+
+
 def test_a_crash_during_restore_leaves_the_old_database_and_all_of_it(
     state: Path, database: Path, monkeypatch: pytest.MonkeyPatch, load: Callable[[Path], Tree]
 ) -> None:

@@ -1,0 +1,105 @@
+"""Nothing that a database file says of itself is executed or believed."""
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from pmxcfs import vetting
+from pmxcfs.database import Database
+from pmxcfs.errors import StorageError
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> apsw.Connection:
+    opened = apsw.Connection(str(tmp_path / "x.db"))
+    opened.execute("CREATE TABLE t (x)")
+    opened.execute("CREATE VIEW v AS SELECT 1")
+    opened.execute("CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END")
+    vetting.harden(opened)
+    return opened
+
+
+def test_views_are_not_evaluated(connection: apsw.Connection) -> None:
+    with pytest.raises(apsw.SQLError, match="access to view"):
+        connection.execute("SELECT * FROM v")
+
+
+def test_triggers_do_not_fire(connection: apsw.Connection) -> None:
+    connection.execute("INSERT INTO t VALUES (1)")
+    assert connection.execute("SELECT count(*) FROM t").get == 1
+
+
+def test_no_value_is_larger_than_the_file_system(connection: apsw.Connection) -> None:
+    with pytest.raises(apsw.TooBigError):
+        connection.execute("INSERT INTO t VALUES (zeroblob(200000000))")
+
+
+def test_the_schema_cannot_be_edited(connection: apsw.Connection) -> None:
+    connection.execute("PRAGMA writable_schema = 1")
+    with pytest.raises(apsw.SQLError, match="may not be modified"):
+        connection.execute("DELETE FROM sqlite_schema")
+
+
+def test_a_new_database_has_no_fault(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "new.db"))
+    assert vetting.schema_faults(connection) == []
+    connection.close()
+    Database.open(tmp_path / "new.db", 0).close()
+    connection = apsw.Connection(str(tmp_path / "new.db"))
+    assert vetting.schema_faults(connection) == []
+    assert vetting.page_faults(connection) == []
+    connection.close()
+
+
+def test_statistics_of_the_table_are_in_order(tmp_path: Path) -> None:
+    Database.open(tmp_path / "x.db", 0).close()
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("ANALYZE")
+    assert vetting.schema_faults(connection) == []
+    connection.close()
+    Database.open(tmp_path / "x.db", 0).close()
+
+
+def test_a_declaration_may_be_spelled_otherwise(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute(
+        'create table "tree"(inode integer primary key, parent INTEGER, version INTEGER, '
+        "writer INTEGER, mtime INTEGER, type INTEGER, name text not null, data blob)"
+    )
+    assert vetting.schema_faults(connection) == []
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("columns", "fault"),
+    [
+        ("inode INTEGER, parent INTEGER, version INTEGER", "not the primary key"),
+        ("parent INTEGER, inode INTEGER PRIMARY KEY, version INTEGER", "other types or places"),
+        ("inode INTEGER PRIMARY KEY, parent TEXT, version INTEGER", "other types or places"),
+        ("inode INTEGER PRIMARY KEY, version INTEGER", "lacks the column parent"),
+    ],
+)
+def test_other_columns_are_a_fault(tmp_path: Path, columns: str, fault: str) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    rest = "writer INTEGER, mtime INTEGER, type INTEGER, name TEXT, data BLOB"
+    connection.execute(f"CREATE TABLE tree ({columns}, {rest})")
+    (sentence,) = vetting.schema_faults(connection)
+    connection.close()
+    assert fault in sentence
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_another_encoding_is_a_fault(tmp_path: Path, encoding: str) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute(f"PRAGMA encoding = '{encoding}'")
+    connection.execute("CREATE TABLE tree (x)")
+    assert vetting.schema_faults(connection) == [f"it stores text as {encoding} and not as UTF-8"]
+    connection.close()
+
+
+def test_a_file_of_one_byte_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"x")
+    with pytest.raises(StorageError, match="it has one byte"):
+        Database.open(tmp_path / "x.db", 0)
+    assert (tmp_path / "x.db").read_bytes() == b"x"
