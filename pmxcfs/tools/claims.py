@@ -72,40 +72,44 @@ def called(entry: Entry) -> str:
 
 
 def _claim_of(row: Row, *, is_parent: bool) -> Claim:
-    problems: list[Problem] = []
-    inode = Inode(_number(row.inode, 0) & _U64)
-    name = row.name or b""
-    who = f"inode {inode} ('{printable(name)}')"
-    for column in ("parent", "version", "writer", "mtime", "type"):
-        value = getattr(row, column)
-        if not isinstance(value, int):
-            sentence = f"{who} has no number as its {column}, but {_shown(value)}"
-            problems.append(Problem(Kind.WRONG_TYPE, Severity.REFUSED, sentence, inode))
-        elif column in ("writer", "mtime", "type") and not 0 <= value <= _limit_of(column):
-            sentence = f"{who} has {value} as its {column}, of which {_limit_of(column):#x} is used"
-            problems.append(Problem(Kind.OUT_OF_RANGE, Severity.WARNING, sentence, inode))
-    type_number = _number(row.type, 0) & _U8
     data = row.data or b""
-    if type_number in tuple(EntryType):
-        entry_type = EntryType(type_number)
-    else:
-        entry_type = EntryType.DIRECTORY if is_parent else EntryType.FILE
-        sentence = f"{who} is neither a file (8) nor a directory (4) but has the type {row.type!r}"
-        problems.append(Problem(Kind.UNKNOWN_TYPE, Severity.REFUSED, sentence, inode))
     entry = Entry(
-        inode,
+        Inode(_number(row.inode, 0) & _U64),
         Inode(_number(row.parent, NOWHERE) & _U64),
         _number(row.version, 0) & _U64,
         _number(row.writer, 0) & _U32,
         _number(row.mtime, 0) & _U32,
-        entry_type,
-        name,
+        _type_of(row, is_parent=is_parent),
+        row.name or b"",
         len(data),
         data,
     )
-    return Claim(
-        entry, tuple(problems), _substitutions(row, entry), row.is_adrift, row.missing_bytes
-    )
+    problems = (*_number_problems(row, entry), *_type_problems(row, entry))
+    return Claim(entry, problems, _substitutions(row, entry), row.is_adrift, row.missing_bytes)
+
+
+def _type_of(row: Row, *, is_parent: bool) -> EntryType:
+    number = _number(row.type, 0) & _U8
+    if number in tuple(EntryType):
+        return EntryType(number)
+    return EntryType.DIRECTORY if is_parent else EntryType.FILE
+
+
+def _number_problems(row: Row, entry: Entry) -> Iterator[Problem]:
+    for column in ("parent", "version", "writer", "mtime", "type"):
+        value, limit = getattr(row, column), _limit_of(column)
+        if not isinstance(value, int):
+            sentence = f"{called(entry)} has no number as its {column}, but {_shown(value)}"
+            yield _refused(Kind.WRONG_TYPE, sentence, entry)
+        elif limit is not None and not 0 <= value <= limit:
+            sentence = f"{called(entry)} has {value} as its {column}, of which {limit:#x} is used"
+            yield Problem(Kind.OUT_OF_RANGE, Severity.WARNING, sentence, entry.inode)
+
+
+def _type_problems(row: Row, entry: Entry) -> Iterator[Problem]:
+    if _number(row.type, 0) & _U8 not in tuple(EntryType):
+        sentence = f"{called(entry)} is neither a file (8) nor a directory (4), but {row.type!r}"
+        yield _refused(Kind.UNKNOWN_TYPE, sentence, entry)
 
 
 def _substitutions(row: Row, entry: Entry) -> tuple[str, ...]:
@@ -186,8 +190,9 @@ def _number(stored: Stored, default: int) -> int:
         return default
 
 
-def _limit_of(column: str) -> int:
-    return _U8 if column == "type" else _U32
+def _limit_of(column: str) -> int | None:
+    """Return the largest number that is read from a column; None if all of it is."""
+    return {"writer": _U32, "mtime": _U32, "type": _U8}.get(column)
 
 
 def _shown(stored: Stored) -> str:
