@@ -1,8 +1,11 @@
 """The command line of ``pmxcfs-db``."""
 
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +19,7 @@ from pmxcfs.tools.checking import Examination, examine
 from pmxcfs.tools.comparing import Manner, compare
 from pmxcfs.tools.extracting import extract as extract_entries
 from pmxcfs.tools.importing import read_directory
-from pmxcfs.tools.manual import ABOUT, EXIT_DIFFERENT, EXIT_FAILURE, EXIT_USAGE
+from pmxcfs.tools.manual import ABOUT, EXIT_DIFFERENT, EXIT_FAILURE, EXIT_SIGNAL, EXIT_USAGE
 from pmxcfs.tools.problems import Severity, printable
 from pmxcfs.tools.publishing import refuse_existing
 from pmxcfs.tools.rendering import notes, out
@@ -314,10 +317,27 @@ def _report_damage(database: Path, examination: Examination) -> None:
         raise typer.Exit(EXIT_DIFFERENT)
 
 
+@contextmanager
+def _private_copies_removed_on_signals() -> Iterator[None]:
+    """End like after an error when a terminal goes away, so that no copy of keys is left behind."""
+
+    def end(number: int, frame: object) -> None:
+        sys.exit(EXIT_SIGNAL + number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, end) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
 def main() -> None:
     """Run the command line and exit with its status."""
     try:
-        app()
+        with _private_copies_removed_on_signals():
+            app()
     except SystemExit as end:
         # Only a wrong command line ends typer with 2; what fails here raises something else.
         sys.exit(EXIT_USAGE if end.code == EXIT_FAILURE else end.code)

@@ -3,6 +3,7 @@
 EXIT_DIFFERENT = 1
 EXIT_FAILURE = 2
 EXIT_USAGE = 255
+EXIT_SIGNAL = 128  # and the number of the signal
 
 ABOUT = """Look at, compare, save and repair pmxcfs databases (config.db), without mounting them.
 
@@ -21,6 +22,7 @@ Exit status:
        snapshot made is damaged like the original; repair was not confirmed
     2  it could not be done: nothing can be read, the target exists, a daemon runs
   255  wrong usage
+  128 + N  ended by signal N
 
 \b
 Examples:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +95,26 @@ def test_a_reader_who_leaves_early_is_no_error_message(database: Path) -> None:
         ["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60
     )
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_an_interrupted_command_leaves_no_copy_behind(
+    database: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    program = (
+        "import os, signal, sys, pmxcfs.tools.checking as checking, pmxcfs.tools.db as db\n"
+        "print(flush=True)\n"
+        f"checking.read_contents = lambda copy: os.kill(os.getpid(), {int(number)})\n"
+        f"sys.argv = ['pmxcfs-db', 'check', {str(database)!r}]\n"
+        "db.main()"
+    )
+    (tmp_path / "tmp").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environment, check=False, timeout=60
+    )
+    assert result.returncode == (130 if number == signal.SIGINT else 128 + number)
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_the_daemon_does_not_load_what_only_the_tools_need() -> None:
