@@ -1,8 +1,9 @@
-"""Tells the driver that time passes, so that the pure code can notice what comes too late."""
+"""Tells the drivers that time passes, so that the pure code can notice what comes too late."""
+
+from collections.abc import Callable, Sequence
 
 import trio
 
-from pmxcfs.driver import Driver
 from pmxcfs.waits.vigil import TimePassed
 
 PERIOD_S = 0.5
@@ -10,11 +11,12 @@ STEP_S_MAX = 1.0
 """Longer steps are cut: this process was stopped, and cannot say that others were silent."""
 
 
-async def tell_time(driver: Driver) -> None:
-    """Tell it, twice a second. Runs until cancelled."""
+async def tell_time(*listeners: Callable[[Sequence[TimePassed]], None]) -> None:
+    """Tell them, twice a second. Runs until cancelled."""
     told_s = trio.current_time()
     while True:
         await trio.sleep(PERIOD_S)
         now_s = trio.current_time()
-        driver.feed([TimePassed(min(now_s - told_s, STEP_S_MAX))])
+        for tell in listeners:
+            tell([TimePassed(min(now_s - told_s, STEP_S_MAX))])
         told_s = now_s

@@ -245,9 +245,12 @@ async def _cluster_group(
 
     def on_ring(node_ids: frozenset[NodeId]) -> None:
         driver.feed([RingSeen(node_ids)])
+        status.feed([RingSeen(node_ids)])
 
     def on_nodes(info: ClusterInfo) -> None:
-        driver.feed([NodesNamed({node.node_id: node.name for node in info.nodes})])
+        names = NodesNamed({node.node_id: node.name for node in info.nodes})
+        driver.feed([names])
+        status.feed([names])
         status.learn_nodes(info)
 
     group = CpgGroup(DCDB_GROUP, on_group, admission=driver.wait_until_writable)
@@ -261,7 +264,7 @@ async def _cluster_group(
         for task in (quorum.run, nodes.run, group.run, status_group.run):
             nursery.start_soon(task)
         nursery.start_soon(_verify_now_and_then, driver)
-        nursery.start_soon(tell_time, driver)
+        nursery.start_soon(tell_time, driver.feed, status.feed)
         yield
         nursery.cancel_scope.cancel()
 

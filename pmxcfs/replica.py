@@ -76,7 +76,7 @@ class Replica:
             self._application.works_alone = memdb.tree.find(COROSYNC_CONF) is not None
             self._application.cluster_size = 1
         self._machine = Machine(self._application, protocol_version=PROTOCOL_VERSION, domain="dcdb")
-        self._vigil = Vigil(self._machine)
+        self._vigil = Vigil(self._machine, domain="dcdb", consequence="changes are refused")
         self._held: deque[tuple[Ticket, Operation]] = deque()
 
     @property

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from pmxcfs.dfsm.effects import Effect, LeaveGroup, Multicast
-from pmxcfs.dfsm.events import GroupEvent
 from pmxcfs.status.members import ClusterInfo
-from pmxcfs.status_node import StatusNode
+from pmxcfs.status_node import StatusEvent, StatusNode
 
 
 class Group(Protocol):
@@ -36,7 +35,7 @@ class StatusDriver:
         """Name the group; its events come to ``feed``, but never from within ``multicast``."""
         self._group = group
 
-    def feed(self, events: Iterable[GroupEvent]) -> None:
+    def feed(self, events: Iterable[StatusEvent]) -> None:
         """Take in events, in order, and do what follows from them before returning."""
         for event in events:
             self._perform(self.node.step(event, self._clock()))

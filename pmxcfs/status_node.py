@@ -22,6 +22,9 @@ from pmxcfs.kvstore import PROTOCOL_VERSION, StatusApplication
 from pmxcfs.status.entry import LogEntry
 from pmxcfs.status.messages import Update, encode_log, encode_update
 from pmxcfs.status.state import ClusterStatus
+from pmxcfs.waits.vigil import Vigil, WatchEvent
+
+StatusEvent = GroupEvent | WatchEvent
 
 UNSENT_ENTRIES_MAX = 256
 """How many log entries are kept for the others; each synchronisation tells the older ones too."""
@@ -44,6 +47,9 @@ class StatusNode:
         self._machine = Machine(
             self._application, protocol_version=PROTOCOL_VERSION, domain="status"
         )
+        self._vigil = Vigil(
+            self._machine, domain="status", consequence="what others publish is not seen"
+        )
         self._unsent_updates: dict[bytes, Update] = {}
         self._unsent_entries: deque[LogEntry] = deque(maxlen=UNSENT_ENTRIES_MAX)
 
@@ -63,9 +69,12 @@ class StatusNode:
             now_s=now_s,
         )
 
-    def step(self, event: GroupEvent, now_s: int) -> list[Effect]:
+    def step(self, event: StatusEvent, now_s: int) -> list[Effect]:
         """Take in one event and return what follows from it."""
-        return self._finish(self._react(event, now_s), now_s)
+        effects: list[Effect] = []
+        for due in self._vigil.admit(event, lambda: True):
+            effects += self._react(due, now_s)
+        return self._finish([*effects, *self._vigil.taken()], now_s)
 
     def publish(self, key: bytes, value: bytes, now_s: int) -> list[Effect]:
         """Set a value of this node; an empty one removes it.

@@ -11,11 +11,11 @@ from pmxcfs.identity import Member
 class WaitKind(Enum):
     """What is missing; the value is a sentence for the log."""
 
-    MEMBERSHIP = "not a member of the group yet: changes are refused until corosync lets us join"
-    DEPARTURE = "still in the group that we are leaving: changes are refused until we are back"
-    START = "nobody has started the synchronisation: changes are refused until it is done"
-    STATES = "members have not told their state: changes are refused until they do"
-    UPDATES = "the leader has not finished its updates: changes are refused until it does"
+    MEMBERSHIP = "not a member of the group yet: corosync does not let us join"
+    DEPARTURE = "still in the group that we are leaving: corosync does not let us go"
+    START = "nobody has started the synchronisation"
+    STATES = "members have not told their state"
+    UPDATES = "the leader has not finished its updates"
     OWN_MESSAGE = "our own message has not come back: leaving the group to join it again"
 
 

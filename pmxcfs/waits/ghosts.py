@@ -11,16 +11,19 @@ import structlog
 
 from pmxcfs.identity import Member, NodeId
 
-log = structlog.get_logger("dcdb")
-
 SILENCE_S_MAX = 15.0
 """A living member is in the ring milliseconds after it is in the group."""
 
 
 class Ghosts:
-    """Counts for how long each member has been silent and its node not in the ring."""
+    """Counts for how long each member has been silent and its node not in the ring.
 
-    def __init__(self) -> None:
+    Args:
+        domain: whose log lines these are.
+    """
+
+    def __init__(self, domain: str) -> None:
+        self._log = structlog.get_logger(domain)
         self._ring: frozenset[NodeId] = frozenset()
         self._silent_s: dict[Member, float] = {}
         self._ghosts: frozenset[Member] = frozenset()
@@ -66,7 +69,7 @@ class Ghosts:
         )
         new, self._ghosts = found - self._ghosts, self._ghosts | found
         if new:
-            log.warning(
+            self._log.warning(
                 "members of the group do not exist: their nodes are not in the ring. They are not "
                 "waited for any more; restart corosync on their nodes",
                 members=[f"node {member.node_id}, pid {member.pid}" for member in sorted(new)],

@@ -8,8 +8,6 @@ import structlog
 from pmxcfs.dfsm.waiting import Wait, WaitKind
 from pmxcfs.identity import Member, NodeId
 
-log = structlog.get_logger("dcdb")
-
 STALL_S_MAX = 10.0
 """A step of a synchronisation takes milliseconds; seconds with a large tree on a busy node. While
 a caller waits to create or remove an entry, the kernel lets nobody list that directory."""
@@ -26,9 +24,13 @@ class Stalls:
     """Measures how long one and the same thing has been waited for.
 
     Attributes:
+        domain: whose log lines these are.
+        consequence: what the wait means for people.
         is_stuck: whether something was waited for too long, since we were in sync last.
     """
 
+    domain: str
+    consequence: str
     is_stuck: bool = False
     _wait: Wait | None = None
     _is_late: bool = False
@@ -52,7 +54,9 @@ class Stalls:
         self._waited_s += passed_s
         self._stuck_s += passed_s
         if self.is_stuck and not self._is_late and _is_in_sync(wait):
-            log.info("the group goes on", waited_s=round(self._stuck_s))
+            structlog.get_logger(self.domain).info(
+                "the group goes on", waited_s=round(self._stuck_s)
+            )
             self.is_stuck = False
         if wait is None or self._waited_s < _bound_s(wait):
             return False
@@ -65,8 +69,9 @@ class Stalls:
 
     def _say(self, wait: Wait, name_of: Callable[[NodeId], str | None]) -> None:
         self._say_at_s = self._waited_s + min(max(self._waited_s, REPEAT_S_MIN), REPEAT_S_MAX)
-        log.warning(
+        structlog.get_logger(self.domain).warning(
             wait.kind.value,
+            meanwhile=self.consequence,
             waits_for=culprits(wait, name_of),
             waited_s=round(self._waited_s),
         )

@@ -55,13 +55,18 @@ class Vigil:
     """What happens between the group's events and one member's machine.
 
     Without ``TimePassed`` nothing is ever put off and nothing is too late.
+
+    Args:
+        machine: the member's place in the group.
+        domain: whose log lines these are.
+        consequence: what a group that does not get on means for people.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, *, domain: str, consequence: str) -> None:
         self._machine = machine
         self._grace = Grace()
-        self._ghosts = Ghosts()
-        self._stalls = Stalls()
+        self._ghosts = Ghosts(domain)
+        self._stalls = Stalls(domain, consequence)
         self._names: Mapping[NodeId, str] = {}
         self._effects: list[Effect] = []
 

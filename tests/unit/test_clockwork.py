@@ -41,7 +41,7 @@ async def test_time_is_told_as_it_passes(
     told: list[float], autojump_clock: trio.testing.MockClock
 ) -> None:
     with trio.move_on_after(10 * clockwork.PERIOD_S + 0.01):
-        await clockwork.tell_time(driver())
+        await clockwork.tell_time(driver().feed)
     assert told == pytest.approx([clockwork.PERIOD_S] * 10)
 
 
@@ -50,7 +50,7 @@ async def test_a_long_pause_is_told_as_a_short_one(
 ) -> None:
     with trio.move_on_after(100.2):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(clockwork.tell_time, driver())
+            nursery.start_soon(clockwork.tell_time, driver().feed)
             await trio.testing.wait_all_tasks_blocked()
             mock_clock.jump(100.0)
             await trio.testing.wait_all_tasks_blocked()

@@ -6,7 +6,13 @@ import pytest
 
 from pmxcfs import views
 from pmxcfs.dfsm.effects import Effect, LeaveGroup, Multicast
-from pmxcfs.dfsm.events import ConfigurationChange, Connected, Delivered, GroupEvent
+from pmxcfs.dfsm.events import (
+    ConfigurationChange,
+    Connected,
+    Delivered,
+    Disconnected,
+    GroupEvent,
+)
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.wire import MessageType, NormalHeader, decode_base
 from pmxcfs.identity import Member, NodeId, Pid
@@ -14,6 +20,8 @@ from pmxcfs.status.members import ClusterInfo, ClusterNode
 from pmxcfs.status.state import ClusterStatus
 from pmxcfs.status_driver import StatusDriver
 from pmxcfs.status_node import StatusNode
+from pmxcfs.waits.ghosts import SILENCE_S_MAX
+from pmxcfs.waits.vigil import RingSeen, TimePassed
 
 NOW_S = 1_700_000_000
 ONE, TWO, THREE = (Member(NodeId(number), Pid(100 + number)) for number in (1, 2, 3))
@@ -217,3 +225,19 @@ def test_an_effect_without_a_group_is_a_mistake() -> None:
     with pytest.raises(AssertionError):
         driver.feed([Connected(ONE), ConfigurationChange((ONE,))])
     assert LeaveGroup(for_good=True) != LeaveGroup(for_good=False)
+
+
+def test_a_member_that_does_not_exist_is_left_out() -> None:
+    group = GroupInMemory()
+    node = group.join(ONE)
+    group.deliver()
+    node.step(RingSeen(frozenset({ONE.node_id, TWO.node_id})), NOW_S)
+    node.step(ConfigurationChange((ONE, TWO, THREE), joined=(TWO, THREE)), NOW_S)
+    effects = [
+        effect for _ in range(round(SILENCE_S_MAX)) for effect in node.step(TimePassed(1.0), NOW_S)
+    ]
+    assert effects == [LeaveGroup(for_good=False)]
+    node.step(Disconnected(), NOW_S)
+    node.step(Connected(ONE), NOW_S)
+    node.step(ConfigurationChange((ONE, THREE), joined=(ONE,)), NOW_S)
+    assert node.mode is Mode.SYNCED

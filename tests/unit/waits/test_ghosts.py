@@ -10,7 +10,7 @@ ALL = (ME, OTHER, GHOST)
 
 
 def haunted() -> Ghosts:
-    ghosts = Ghosts()
+    ghosts = Ghosts("dcdb")
     ghosts.learn_ring([NodeId(1), NodeId(2)])
     assert ghosts.living(ALL) == ALL
     return ghosts

@@ -30,7 +30,7 @@ def look(stalls: Stalls, wait: Wait | None, passed_s: float) -> bool:
 
 
 def test_a_wait_is_too_long_only_after_the_bound(lines: list[EventDict]) -> None:
-    stalls = Stalls()
+    stalls = Stalls("dcdb", "changes are refused")
     assert not look(stalls, STATES, STALL_S_MAX - 1)
     assert (stalls.is_stuck, lines) == (False, [])
     assert look(stalls, STATES, 1)
@@ -39,7 +39,7 @@ def test_a_wait_is_too_long_only_after_the_bound(lines: list[EventDict]) -> None
 
 
 def test_it_is_noticed_once_and_said_again_now_and_then(lines: list[EventDict]) -> None:
-    stalls = Stalls()
+    stalls = Stalls("dcdb", "changes are refused")
     look(stalls, STATES, STALL_S_MAX)
     assert not any(look(stalls, STATES, 1) for _ in range(int(REPEAT_S_MAX)))
     said_s = [line["waited_s"] for line in lines]
@@ -50,7 +50,7 @@ def test_it_is_noticed_once_and_said_again_now_and_then(lines: list[EventDict]) 
 
 @pytest.mark.parametrize("wait", [None, OWN])
 def test_being_in_sync_ends_it(wait: Wait | None, lines: list[EventDict]) -> None:
-    stalls = Stalls()
+    stalls = Stalls("dcdb", "changes are refused")
     look(stalls, STATES, STALL_S_MAX)
     look(stalls, STATES, 5)
     assert not look(stalls, wait, 1)
@@ -60,7 +60,7 @@ def test_being_in_sync_ends_it(wait: Wait | None, lines: list[EventDict]) -> Non
 
 
 def test_mere_progress_does_not_end_it_but_is_measured_anew(lines: list[EventDict]) -> None:
-    stalls = Stalls()
+    stalls = Stalls("dcdb", "changes are refused")
     look(stalls, STATES, STALL_S_MAX)
     moved = Wait(WaitKind.STATES, (HUNG,), steps=5)
     assert not look(stalls, moved, STALL_S_MAX - 1)
@@ -71,7 +71,7 @@ def test_mere_progress_does_not_end_it_but_is_measured_anew(lines: list[EventDic
 
 
 def test_a_message_that_is_late_is_stuck_until_the_next_one_is_not(lines: list[EventDict]) -> None:
-    stalls = Stalls()
+    stalls = Stalls("dcdb", "changes are refused")
     look(stalls, OWN, OWN_MESSAGE_S_MAX)
     assert not look(stalls, OWN, 1)
     assert stalls.is_stuck
@@ -80,16 +80,20 @@ def test_a_message_that_is_late_is_stuck_until_the_next_one_is_not(lines: list[E
 
 
 def test_an_own_message_may_be_under_way_for_longer() -> None:
-    stalls = Stalls()
+    stalls = Stalls("dcdb", "changes are refused")
     assert not look(stalls, OWN, OWN_MESSAGE_S_MAX - 1)
     assert look(stalls, OWN, 1)
 
 
 def test_where_nobody_is_named_it_is_corosync(lines: list[EventDict]) -> None:
-    look(Stalls(), Wait(WaitKind.MEMBERSHIP), STALL_S_MAX)
+    look(Stalls("dcdb", "changes are refused"), Wait(WaitKind.MEMBERSHIP), STALL_S_MAX)
     assert lines[0]["waits_for"] == ["corosync"]
 
 
 def test_a_node_without_a_name_is_told_by_its_number(lines: list[EventDict]) -> None:
-    look(Stalls(), Wait(WaitKind.STATES, (Member(NodeId(7), Pid(1)),)), STALL_S_MAX)
+    look(
+        Stalls("dcdb", "changes are refused"),
+        Wait(WaitKind.STATES, (Member(NodeId(7), Pid(1)),)),
+        STALL_S_MAX,
+    )
     assert lines[0]["waits_for"] == ["a node without name (id 7, pid 1)"]
