@@ -45,6 +45,7 @@ _OTHER_OPERATOR: dict[type[ast.operator], type[ast.operator]] = {
     ast.RShift: ast.LShift,
 }
 _OTHER_FUNCTION = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "list"}
+_SYMMETRIC = {"min", "max"}
 _SENTENCES = {"AssertionError", "ProtocolError", "StorageError", "ValueError"}
 _ANNOTATIONS = {"annotation", "returns", "decorator_list", "bases", "type_params"}
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -312,6 +313,8 @@ def _other_calls(node: ast.Call) -> Iterator[ast.expr]:
         yield ast.Call(other, node.args, node.keywords)
     for drop in range(len(node.keywords)):
         yield ast.Call(node.func, node.args, _without(node.keywords, drop))
+    if isinstance(node.func, ast.Name) and node.func.id in _SYMMETRIC:
+        return
     for first in range(len(node.args) - 1):
         args = [*node.args]
         args[first], args[first + 1] = args[first + 1], args[first]

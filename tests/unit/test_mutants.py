@@ -27,7 +27,7 @@ def lines(source: str) -> set[str]:
         ("a = b'x'", {"a = b'x~'"}),
         ("a = b if c else d", {"a = b", "a = d"}),
         ("a = f(b, c, d=e)", {"a = f(c, b, d=e)", "a = f(b, c)"}),
-        ("a = min(b)", {"a = max(b)"}),
+        ("a = min(b, c)", {"a = max(b, c)"}),
         ("a = b[c:d]", {"a = b[:d]", "a = b[c:]"}),
         ("a = [b for b in c if d]", {"a = [b for b in c]"}),
         ("a.b = c", {"pass"}),

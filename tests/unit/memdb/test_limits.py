@@ -11,7 +11,7 @@ from pmxcfs.errors import OperationError
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.memdb import limits
 from pmxcfs.memdb.entry import Inode
-from pmxcfs.memdb.limits import CONTENT_BYTES_MAX, ENTRIES_MAX, Gauge, check_room
+from pmxcfs.memdb.limits import CONTENT_BYTES_MAX, ENTRIES_MAX, Gauge, Level, check_room
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, SetMtime, Write
@@ -52,6 +52,9 @@ def refused(tree: Tree, operation: Operation) -> bool:
         (-5000, Write(b"f", 0, bytes(1000)), False),
         (-5000, Write(b"f", 1000, b"x"), True),
         (0, Write(b"absent", 0, b"x"), False),
+        (0, Write(b"f", 0, b"", truncate=True), False),
+        (-5000, Write(b"absent", 0, b"x"), False),
+        (-5000, Write(b"f", 10, b"", truncate=True), False),
     ],
 )
 def test_content_may_fill_the_limit_and_not_pass_it(
@@ -111,7 +114,13 @@ def test_each_level_is_told_once_until_it_was_left_for_good(small: Tree) -> None
     for content_bytes in (790, 800, 990, 999, 1000, 1001, 960, 1000, 950, 1000, 760, 800, 750, 800):
         small.content_size_bytes = content_bytes
         told.append([level.percent for level in gauge.read(small)])
+    assert {level.of for level in Gauge().read(small)} == {"bytes of content"}
     assert told == [[], [80], [], [], [100], [], [], [], [], [100], [], [], [], [80]]
+
+
+def test_a_level_of_entries_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ENTRIES_MAX", 2)
+    assert Gauge().read(a_memdb("f").tree) == [Level("entries", 100, 2, 2)]
 
 
 def test_a_change_that_reaches_a_level_is_logged_whoever_made_it(
