@@ -22,6 +22,7 @@ _DFSM = (
     "tests/property/test_dfsm_machine.py",
 )
 _DATABASE = (
+    "tests/unit/test_database_rules.py",
     "tests/unit/test_database.py",
     "tests/unit/test_checkpoints.py",
     "tests/golden/test_database_vectors.py",
