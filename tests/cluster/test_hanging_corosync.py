@@ -2,10 +2,20 @@
 
 import pytest
 
-from pmxcfs.dfsm.events import ConfigurationChange, Delivered, Disconnected
-from tests.cluster.corosyncs import Corosyncs
+from pmxcfs.dfsm.events import ConfigurationChange, Delivered, Disconnected, GroupEvent
+from tests.cluster.corosyncs import Corosyncs, GroupProcess
 
 pytestmark = pytest.mark.needs("root", "corosync")
+
+
+def await_return(member: GroupProcess) -> None:
+    """Wait until a member that was disconnected knows that it is one again."""
+
+    def is_back(events: list[GroupEvent]) -> bool:
+        since = events[events.index(Disconnected()) :]
+        return any(isinstance(event, ConfigurationChange) for event in since)
+
+    member.wait_for(is_back, "joined again")
 
 
 def test_what_a_stopped_corosync_has_not_read_is_never_sent(corosyncs: Corosyncs) -> None:
@@ -19,7 +29,7 @@ def test_what_a_stopped_corosync_has_not_read_is_never_sent(corosyncs: Corosyncs
             member.wait_for(lambda events: Disconnected() in events, "disconnected")
         finally:
             corosyncs.resume(1)
-        other.wait_for(lambda events: other.members == {other.me}, "alone")
+        await_return(member)
         other.await_members(member.me, other.me)
         member.send("after", 1)
         other.await_delivered(1)
@@ -38,12 +48,6 @@ def test_a_message_in_pieces_neither_keeps_the_member_in_the_group(corosyncs: Co
             member.wait_for(lambda events: Disconnected() in events, "disconnected")
         finally:
             corosyncs.resume(1)
-        left_at = len(member.events)
-        member.wait_for(
-            lambda events: any(
-                isinstance(event, ConfigurationChange) for event in events[left_at:]
-            ),
-            "joined again",
-        )
+        await_return(member)
         member.send("after", 1)
         member.wait_for(lambda events: Delivered(member.me, b"after-0") in events, "the message")
