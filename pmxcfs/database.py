@@ -274,22 +274,20 @@ def _refusal(path: Path, reason: Exception) -> StorageError:
     )
 
 
-def write_database(path: Path, entries: Iterable[Entry], now_s: int) -> None:
+def write_database(path: Path, entries: Iterable[Entry]) -> None:
     """Make a new database out of the entries of a sound tree, in one file that is on the disk.
 
     Args:
         path: where there is no file yet.
         entries: all of them, the root included.
-        now_s: the clock, seconds since 1970.
 
     Raises:
         StorageError: it cannot be written; something unfinished may be there.
     """
-    database = Database.open(path, now_s)
+    database = Database.open(path, now_s=0)
     try:
-        fresh = database.load().root
         database.commit(
-            [Change(fresh if entry.inode == ROOT_INODE else None, entry) for entry in entries]
+            [Change(entry if entry.inode == ROOT_INODE else None, entry) for entry in entries]
         )
         database.sync()
     finally:

@@ -31,7 +31,7 @@ class LostTrees:
         write: makes a new database at a path out of a tree's entries; raises StorageError.
     """
 
-    def __init__(self, database: Path, write: Callable[[Path, Iterable[Entry], int], None]) -> None:
+    def __init__(self, database: Path, write: Callable[[Path, Iterable[Entry]], None]) -> None:
         self._prefix = f"{database.name}.lost-"
         self._directory = database.parent
         self._mark = database.with_name(f"{database.name}.unshared")
@@ -52,7 +52,7 @@ class LostTrees:
         draft = path.with_name(f"{path.name}.new")
         try:
             self._remove(draft)
-            self._write(draft, entries, now_s)
+            self._write(draft, entries)
             draft.rename(path)
             self._drop_old()
         except (OSError, StorageError) as error:

@@ -1,10 +1,8 @@
 """Writing a whole tree into a new database, as the daemon itself would have."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from pmxcfs.database import Database
-from pmxcfs.memdb.entry import ROOT_INODE, Change
+from pmxcfs.database import write_database
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.tools.publishing import publish, refuse_existing, workshop
 
@@ -18,15 +16,5 @@ def build(tree: Tree, target: Path) -> None:
     refuse_existing(target)
     with workshop(target) as directory:
         draft = directory / "config.db"
-        database = Database.open(draft, now_s=tree.root.mtime)
-        try:
-            database.commit(changes_to(database.load(), tree))
-        finally:
-            database.close()
+        write_database(draft, tree.entries())
         publish(draft, target)
-
-
-def changes_to(new: Tree, tree: Tree) -> Sequence[Change]:
-    """Return the changes that make one tree of a new one."""
-    entries = [Change(None, entry) for entry in tree.entries() if entry.inode != ROOT_INODE]
-    return [*entries, Change(new.root, tree.root)]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from pmxcfs.database import Database
 from pmxcfs.errors import StorageError
+from pmxcfs.memdb.entry import ROOT_INODE, Change
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.tools import copies
-from pmxcfs.tools.building import changes_to
 from pmxcfs.tools.checking import Examination, examine
 from pmxcfs.tools.problems import Kind, Severity
 from pmxcfs.tools.repairing import plan_repair
@@ -55,7 +55,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
     tree = load(closed)
     assert tree is not None
     database = Database.open(opened, 0)
-    database.commit(changes_to(database.load(), tree))
+    entries = tree.entries()
+    database.commit([Change(None if one.inode != ROOT_INODE else one, one) for one in entries])
     # Nobody else has these open, so that no lock of SQLite's can be lost.
     result = Sound(content, opened.read_bytes(), directory.joinpath("open.db-wal").read_bytes())
     database.close()

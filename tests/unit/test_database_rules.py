@@ -71,7 +71,7 @@ def test_only_a_lock_and_a_lack_of_room_pass(
 
 def test_a_written_database_is_one_private_file_with_that_tree(tmp_path: Path) -> None:
     path, tree = tmp_path / "new.db", a_tree()
-    write_database(path, tree.entries(), NOW_S)
+    write_database(path, tree.entries())
     assert [found.name for found in tmp_path.iterdir()] == ["new.db"]
     assert path.stat().st_mode & 0o777 == 0o600
     database = Database.open(path, NOW_S)
@@ -199,5 +199,5 @@ def test_a_written_database_is_on_the_disk_before_it_is_closed(
         original = getattr(Database, name)
 
         monkeypatch.setattr(Database, name, noted(calls, name, original))
-    write_database(tmp_path / "new.db", a_tree().entries(), NOW_S)
+    write_database(tmp_path / "new.db", a_tree().entries())
     assert calls == ["commit", "sync", "close"]

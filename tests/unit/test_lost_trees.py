@@ -82,7 +82,7 @@ def test_the_newest_ten_stay(trees: LostTrees, tmp_path: Path) -> None:
 def test_what_cannot_be_kept_stops_the_synchronisation_and_leaves_nothing(
     error: Exception, is_temporary: bool, tmp_path: Path
 ) -> None:
-    def write(path: Path, entries: Iterable[Entry], now_s: int) -> None:
+    def write(path: Path, entries: Iterable[Entry]) -> None:
         path.write_text("half")
         raise error
 
