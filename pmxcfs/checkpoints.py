@@ -22,6 +22,9 @@ PAGES_DUE = 1000
 PAGES_MAX = 4000
 """With so many, commits wait for a checkpoint: while they come, the log does not begin anew."""
 
+HOLD_S_MAX = 2
+"""How long commits wait for it: a disk that takes longer slows changes down, it refuses none."""
+
 PAGES_ALARMING = 16_000
 
 LOCK_WAIT_MS = 100
@@ -48,6 +51,7 @@ class Checkpoints:
         self._pages = 0
         self._due_at = PAGES_DUE
         self._stop_at = PAGES_MAX
+        self._held_until_s = 0.0
         self._is_warned = False
         self._wanted = trio.Event()
         self._is_idle = threading.Event()
@@ -55,16 +59,31 @@ class Checkpoints:
 
     @property
     def has_room(self) -> bool:
-        """Whether the log may grow; else there will be a checkpoint first."""
-        return self._pages < self._stop_at
+        """Whether the log may grow; else a checkpoint comes first, unless it takes too long."""
+        return not self._is_full or trio.current_time() >= self._held_until_s
 
     def note_pages(self, pages: int) -> None:
         """Hear how many pages the log has, after each commit."""
         if pages < self._pages:
             self._due_at, self._stop_at, self._is_warned = PAGES_DUE, PAGES_MAX, False
+        elif self._is_full:  # whoever committed this had waited long enough
+            self._stop_at = pages + PAGES_DUE
         self._pages = pages
-        if pages >= self._due_at or not self.has_room:
+        if self._is_full:
+            self._held_until_s = trio.current_time() + HOLD_S_MAX
+        if pages >= self._due_at or self._is_full:
             self._wanted.set()
+        if pages >= PAGES_ALARMING and not self._is_warned:
+            self._is_warned = True
+            log.warning(
+                "the write-ahead log grows: somebody who reads the database keeps it from "
+                "beginning anew, or the disk is slow",
+                pages=pages,
+            )
+
+    @property
+    def _is_full(self) -> bool:
+        return self._pages >= self._stop_at
 
     async def run(self) -> None:
         """Do what is due. Runs until cancelled, and lets a checkpoint end first if it hurries."""
@@ -80,25 +99,18 @@ class Checkpoints:
                 self._connection.close()
 
     async def _checkpoint(self) -> None:
-        was_stopped = not self.has_room
+        was_full = self._is_full
         self._is_idle.clear()
         try:
             await trio.to_thread.run_sync(self._work, abandon_on_cancel=True)
         except apsw.Error as error:
             self._note_failure(error)
-        if not self.has_room and not was_stopped:
+        if self._is_full and not was_full:
             return  # the next one is wanted already, and nobody adds to the log now
         self._wanted = trio.Event()
         self._due_at = self._pages + PAGES_DUE
-        if was_stopped:  # to no avail, unless the log begins anew now
+        if was_full:  # to no avail, unless the log begins anew now
             self._stop_at = max(self._due_at, PAGES_MAX)
-        if self._pages >= PAGES_ALARMING and not self._is_warned:
-            self._is_warned = True
-            log.warning(
-                "the write-ahead log grows: somebody who reads the database keeps it from "
-                "beginning anew",
-                pages=self._pages,
-            )
 
     def _note_failure(self, error: apsw.Error) -> None:
         """Go on if it may work next time; else what is in the log may never reach the disk."""

@@ -66,9 +66,9 @@ class _NoKeeper:
         """Nothing is remembered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Batch:
-    """Effects that wait for the disk, the changes among them, and why they wait."""
+    """Effects that wait for the disk, the changes among them, and why: what the last try said."""
 
     effects: Sequence[Effect]
     changes: Sequence[Change]
@@ -128,8 +128,9 @@ class Committer:
             if self._replica.disk is DiskState.REFUSING:
                 self._storage.probe()
                 return self._recovered()
-        except TemporaryStorageError:
-            return ()
+        except TemporaryStorageError as error:
+            if self.waiting is not None:
+                self.waiting.error = error
         except StorageError as error:
             return self.fail(error)
         return ()

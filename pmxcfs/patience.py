@@ -11,6 +11,10 @@ log = structlog.get_logger("database")
 WAIT_S_MAX = 10
 """As long as the reference waits for a lock; it stops all access to files meanwhile."""
 
+STEP_S_MAX = 1
+"""More does not count between two tries: the process or its machine stood still, and with it
+whatever it waits for; the database may be free a moment later."""
+
 RETRY_S_MIN = 0.002
 """The first wait; each further one is twice as long, within a bound."""
 
@@ -34,10 +38,9 @@ async def be_patient(driver: Driver) -> None:
 
 async def _wait_out(driver: Driver) -> None:
     """See one batch through, or stop waiting."""
-    batch, since_s = driver.waiting, trio.current_time()
+    batch, waited_s = driver.waiting, 0.0
     pause_s, is_logged = RETRY_S_MIN, False
     while driver.waiting is batch and batch is not None:
-        waited_s = trio.current_time() - since_s
         if waited_s >= WAIT_S_MAX:
             driver.stop_waiting()
             return
@@ -48,8 +51,10 @@ async def _wait_out(driver: Driver) -> None:
                 error=str(batch.error),
                 wait_s_max=WAIT_S_MAX,
             )
+        began_s = trio.current_time()
         await trio.sleep(min(pause_s, WAIT_S_MAX - waited_s))
         pause_s = min(2 * pause_s, RETRY_S_MAX)
         driver.retry()
+        waited_s += min(trio.current_time() - began_s, STEP_S_MAX)
     if is_logged:
-        log.info("the database took what waited", waited_s=round(trio.current_time() - since_s, 1))
+        log.info("the database took what waited", waited_s=round(waited_s, 1))

@@ -26,9 +26,9 @@ PROMPT_S = 1
 SOON_S = 15
 
 _FAULTY_DAEMON = """
-import json, os, sys
+import json, os, sys, time
 from pathlib import Path
-from pmxcfs import patience
+from pmxcfs import checkpoints, patience
 from pmxcfs.__main__ import main
 
 control = Path(sys.argv.pop(1))
@@ -44,13 +44,22 @@ def watched(descriptor):
         raise OSError(5, "Input/output error")
     fdatasync(descriptor)
 
+work = checkpoints.Checkpoints._work
+
+def hanging(self):
+    while control.with_name("hang").exists():
+        time.sleep(0.01)
+    work(self)
+
 os.fdatasync = watched
+checkpoints.Checkpoints._work = hanging
+checkpoints.HOLD_S_MAX = 0.2
 main()
 """
 
 
 class FaultyDaemon(Daemon):
-    """A daemon whose syncs can be counted and made to fail, and that is less patient."""
+    """A daemon whose disk can be made to fail or hang, and that is less patient with it."""
 
     def __init__(self, directory: Path, wait_s: float = WAIT_S) -> None:
         super().__init__(directory)
@@ -72,6 +81,11 @@ class FaultyDaemon(Daemon):
 
     def fail_syncs(self) -> None:
         self.control.with_name("fail").touch()
+
+    def hang(self, *, hangs: bool) -> None:
+        """Let no checkpoint end, or let them go on."""
+        file = self.control.with_name("hang")
+        file.touch() if hangs else file.unlink()
 
     def said(self, text: str) -> bool:
         return any(text in line for line in self.complaints)
@@ -254,6 +268,23 @@ def test_a_locked_database_does_not_keep_the_daemon_from_ending(daemon: FaultyDa
     assert writer.error is not None
     daemon.start("-l")
     look_around(daemon, {"kept"})
+
+
+# slow
+
+
+def test_a_disk_that_hangs_while_the_log_is_emptied_slows_changes_down_and_refuses_none(
+    daemon: FaultyDaemon,
+) -> None:
+    """With 16 MiB in the log, changes wait for that to be brought into the database."""
+    daemon.hang(hangs=True)
+    start_s = time.monotonic()
+    for number in range(24):
+        (daemon.mountpoint / "kept").write_bytes(bytes([number]) * 2**20)
+    assert time.monotonic() - start_s > 0.2
+    assert daemon.status()["database_failed"] is False
+    daemon.hang(hangs=False)
+    assert (daemon.mountpoint / "kept").read_bytes() == bytes([23]) * 2**20
 
 
 # full

@@ -1,5 +1,6 @@
 """The write-ahead log stays short, and no commit waits for the disk."""
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,8 @@ import trio
 import trio.testing
 
 from pmxcfs import checkpoints as checkpoints_module
-from pmxcfs.checkpoints import PAGES_DUE, PAGES_MAX, Checkpoints
+from pmxcfs import patience
+from pmxcfs.checkpoints import HOLD_S_MAX, PAGES_DUE, PAGES_MAX, Checkpoints
 from pmxcfs.database import Database
 from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.memdb.memdb import Memdb
@@ -139,6 +141,49 @@ async def test_who_keeps_the_log_from_being_emptied_is_noticed_once(
             await scene.do(Write(b"f", 0, b"x"))
     assert [line["log_level"] for line in lines] == ["warning"]
     assert scene.pages[-1] < 1100
+    assert scene.failures == []
+
+
+async def test_commits_wait_for_a_checkpoint_but_not_for_a_disk_that_is_slow(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    checkpoints = Checkpoints(tmp_path / "config.db", lambda error: None)
+    checkpoints.note_pages(PAGES_MAX - 1)
+    assert checkpoints.has_room
+    pages = PAGES_MAX
+    for _ in range(3):
+        checkpoints.note_pages(pages)
+        mock_clock.jump(HOLD_S_MAX - 0.01)
+        assert not checkpoints.has_room
+        mock_clock.jump(0.01)
+        assert checkpoints.has_room
+        checkpoints.note_pages(pages + 1)  # who has waited writes
+        assert checkpoints.has_room
+        pages += 1 + PAGES_DUE
+    assert HOLD_S_MAX < patience.WAIT_S_MAX / 2
+
+
+async def test_while_a_checkpoint_does_not_end_all_is_written_and_the_log_grows(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+    work = scene.checkpoints._work
+
+    def slow() -> None:
+        assert may_end.wait(WITHIN_S)
+        work()
+
+    monkeypatch.setattr(scene.checkpoints, "_work", slow)
+    monkeypatch.setattr(checkpoints_module, "HOLD_S_MAX", 0.01)
+    async with running(scene.checkpoints):
+        await scene.write(3 * PAGES_MAX)
+        assert scene.pages[-1] >= 3 * PAGES_MAX
+        may_end.set()
+        await until_idle(scene)
+        await scene.write(100)
+        await until_idle(scene)
+        await scene.do(Write(b"f", 0, b"x"))
+    assert scene.pages[-1] < PAGES_DUE
     assert scene.failures == []
 
 

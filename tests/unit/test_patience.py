@@ -14,7 +14,7 @@ from pmxcfs.dcdb import DiskState
 from pmxcfs.dfsm.events import ConfigurationChange, Connected, Delivered, Disconnected
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.driver import Driver
-from pmxcfs.errors import OperationError, StorageError
+from pmxcfs.errors import OperationError, StorageError, TemporaryStorageError
 from pmxcfs.identity import Member
 from pmxcfs.memdb.entry import ROOT_INODE, Entry, EntryType, Inode
 from pmxcfs.memdb.operations import Create, Mkdir, Operation, Rename, Write
@@ -344,6 +344,38 @@ async def test_every_batch_has_the_whole_time(
         disk.refusal = None
         await trio.sleep(1)
     assert names(driver) == [b"a", b"b", b"c"]
+
+
+async def test_what_was_not_tried_while_the_process_stood_still_is_tried_again(
+    mock_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    disk = Disk()
+    driver = standalone(disk)
+    results: list[int] = []
+    nursery.start_soon(be_patient, driver)
+    disk.refusal = LOCKED
+    driver.begin(Create(b"a"), results.append)
+    await trio.testing.wait_all_tasks_blocked()
+    mock_clock.jump(10 * WAIT_S_MAX)
+    await trio.testing.wait_all_tasks_blocked()
+    disk.refusal = None
+    mock_clock.jump(RETRY_S_MAX)
+    await trio.testing.wait_all_tasks_blocked()
+    assert results == [0]
+
+
+async def test_the_last_reason_for_the_waiting_is_the_one_that_is_told(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    disk = Disk()
+    driver = standalone(disk)
+    nursery.start_soon(be_patient, driver)
+    disk.refusal = LOCKED
+    with structlog.testing.capture_logs() as lines:
+        driver.begin(Create(b"a"), lambda result: None)
+        disk.refusal = TemporaryStorageError("full")
+        await trio.sleep(2 * WAIT_S_MAX)
+    assert [line["error"] for line in lines] == ["full"] * 2
 
 
 async def test_after_a_failure_nothing_is_tried_again(
