@@ -2,13 +2,14 @@
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 from pmxcfs import __version__, background
 from pmxcfs.background import EXIT_FAILURE
-from pmxcfs.options import COROSYNC_CONF, MOUNTPOINT, RUN_DIR, STATE_DIR, Options
+from pmxcfs.options import COROSYNC_CONF, IPC_NAME, MOUNTPOINT, RUN_DIR, STATE_DIR, Options
 
 EXIT_USAGE = 1
 
@@ -32,6 +33,8 @@ _PATHS = (
     ("--run-dir", RUN_DIR),
     ("--corosync-conf", COROSYNC_CONF),
 )
+
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,6 +64,7 @@ def parse(arguments: list[str]) -> Options:
         state_dir=found.state_dir,
         run_dir=found.run_dir,
         corosync_conf=found.corosync_conf,
+        ipc_name=found.ipc_name,
         is_local=found.local,
         is_foreground=found.foreground,
         is_debug=found.debug,
@@ -84,12 +88,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--nodename", metavar="NAME", help="default: the host name to its first dot"
     )
+    parser.add_argument(
+        "--ipc-name",
+        default=IPC_NAME,
+        type=_service_name,
+        metavar="NAME",
+        help="under which tools find this daemon; default: %(default)s",
+    )
     parser.add_argument("--version", action="version", version=f"pmxcfs {__version__}")
     return parser
 
 
 def _absolute(text: str) -> Path:
     return Path(text).absolute()
+
+
+def _service_name(text: str) -> str:
+    if not _SERVICE_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError("must be 1 to 64 letters, digits, dots, - and _")
+    return text
 
 
 def main() -> NoReturn:

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ParamSpec, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 _P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 class CData(Protocol):
     def __getitem__(self, index: int) -> Any: ...  # noqa: ANN401 - the C type decides
     def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401
+    def __call__(self, *arguments: object) -> Any: ...  # noqa: ANN401
+    def __int__(self) -> int: ...
 
 class _FFI(Protocol):
     NULL: CData
@@ -21,8 +24,10 @@ class _FFI(Protocol):
     def def_extern(
         self,
         *,
+        name: str = ...,
+        error: int = ...,
         onerror: Callable[[type[BaseException], BaseException, TracebackType], None] = ...,
-    ) -> Callable[[Callable[_P, None]], Callable[_P, None]]: ...
+    ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
 
 class _Lib(Protocol):
     CS_DISPATCH_ONE_NONBLOCKING: int
@@ -48,6 +53,14 @@ class _Lib(Protocol):
     pmxcfs_cpg_changed: CData
     pmxcfs_quorum_notified: CData
     pmxcfs_cmap_notified: CData
+    QB_IPC_SHM: int
+    QB_IPCS_RATE_SLOW: int
+    pmxcfs_ipc_job_add: CData
+    pmxcfs_ipc_dispatch_set: CData
+    pmxcfs_ipc_dispatch_del: CData
+    pmxcfs_ipc_connection_accept: CData
+    pmxcfs_ipc_msg_process: CData
+    pmxcfs_ipc_connection_destroyed: CData
 
     def cpg_initialize(self, handle: CData, callbacks: CData, /) -> int: ...
     def cpg_finalize(self, handle: int, /) -> int: ...
@@ -85,6 +98,17 @@ class _Lib(Protocol):
         track: CData,
         /,
     ) -> int: ...
+    def qb_ipcs_create(self, name: bytes, service: int, kind: int, handlers: CData, /) -> CData: ...
+    def qb_ipcs_poll_handlers_set(self, service: CData, handlers: CData, /) -> None: ...
+    def qb_ipcs_run(self, service: CData, /) -> int: ...
+    def qb_ipcs_destroy(self, service: CData, /) -> None: ...
+    def qb_ipcs_request_rate_limit(self, service: CData, limit: int, /) -> None: ...
+    def qb_ipcs_response_send(self, connection: CData, data: bytes, size: int, /) -> int: ...
+    def qb_ipcs_disconnect(self, connection: CData, /) -> None: ...
+    def qb_ipcs_connection_stats_get(
+        self, connection: CData, stats: CData, clear: int, /
+    ) -> int: ...
+    def qb_ipcs_connection_get_buffer_size(self, connection: CData, /) -> int: ...
 
 ffi: _FFI
 lib: _Lib

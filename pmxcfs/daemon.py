@@ -25,6 +25,8 @@ from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.identity import LOCAL_NODE_ID, Member, NodeId, Pid
 from pmxcfs.instance import StartError
+from pmxcfs.ipc.handlers import Handlers
+from pmxcfs.ipc.service import IpcService
 from pmxcfs.logs import DebugSwitch
 from pmxcfs.loopback import LoopbackGroup
 from pmxcfs.lost_trees import LostTrees
@@ -170,6 +172,8 @@ async def _serve(
         gid,
         lambda: views.status_line(replica, status.node.status, process),
     )
+    handlers = Handlers(replica, status, process, gid, _now_s)
+    ipc = IpcService(options.ipc_name, gid, handlers.answer)
     group = _standalone_group if replica.is_standalone else _cluster_group
     async with (
         session.mounted(operations, options.mountpoint) as mount,
@@ -178,6 +182,7 @@ async def _serve(
         trio.open_nursery() as services,
     ):
         await services.start(control.run)
+        await services.start(ipc.run)
         await services.start(_stop_on_signal, mount, ending)
         with (
             instance.restart_flag(options.restart_flag, gid),

@@ -1,7 +1,7 @@
-"""Declares the parts of libcpg, libquorum and libcmap that we use; the C compiler checks them.
+"""Declares the parts of corosync's libraries and of libqb that we use; the C compiler checks them.
 
 Built on install as ``pmxcfs._corosync``; its types for mypy are in ``_corosync.pyi``. The
-declarations follow corosync's installed headers (corosync/cpg.h, quorum.h, cmap.h).
+declarations follow the installed headers (corosync/cpg.h, quorum.h, cmap.h; qb/qbipcs.h).
 """
 
 from cffi import FFI
@@ -105,6 +105,51 @@ cs_error_t cmap_track_add(
     cmap_notify_fn_t notify_fn, void *user_data, cmap_track_handle_t *track);
 """
 
+_IPC = """
+enum qb_loop_priority { QB_LOOP_LOW, QB_LOOP_MED, QB_LOOP_HIGH, ... };
+enum qb_ipc_type { QB_IPC_SHM, ... };
+enum qb_ipcs_rate_limit { QB_IPCS_RATE_SLOW, ... };
+
+typedef ... qb_ipcs_connection_t;
+typedef ... qb_ipcs_service_t;
+typedef int... uid_t;
+typedef int... gid_t;
+typedef int... ssize_t;
+
+typedef void (*qb_loop_job_dispatch_fn)(void *data);
+typedef int32_t (*qb_ipcs_dispatch_fn_t)(int32_t fd, int32_t revents, void *data);
+
+struct qb_ipcs_poll_handlers {
+    int32_t (*job_add)(enum qb_loop_priority, void *, qb_loop_job_dispatch_fn);
+    int32_t (*dispatch_add)(
+        enum qb_loop_priority, int32_t, int32_t, void *, qb_ipcs_dispatch_fn_t);
+    int32_t (*dispatch_mod)(
+        enum qb_loop_priority, int32_t, int32_t, void *, qb_ipcs_dispatch_fn_t);
+    int32_t (*dispatch_del)(int32_t);
+    ...;
+};
+struct qb_ipcs_service_handlers {
+    int32_t (*connection_accept)(qb_ipcs_connection_t *, uid_t, gid_t);
+    int32_t (*msg_process)(qb_ipcs_connection_t *, void *, size_t);
+    void (*connection_destroyed)(qb_ipcs_connection_t *);
+    ...;
+};
+struct qb_ipcs_connection_stats { int32_t client_pid; ...; };
+
+qb_ipcs_service_t *qb_ipcs_create(
+    const char *name, int32_t service_id,
+    enum qb_ipc_type type, struct qb_ipcs_service_handlers *handlers);
+void qb_ipcs_poll_handlers_set(qb_ipcs_service_t *s, struct qb_ipcs_poll_handlers *handlers);
+int32_t qb_ipcs_run(qb_ipcs_service_t *s);
+void qb_ipcs_destroy(qb_ipcs_service_t *s);
+void qb_ipcs_request_rate_limit(qb_ipcs_service_t *s, enum qb_ipcs_rate_limit limit);
+ssize_t qb_ipcs_response_send(qb_ipcs_connection_t *c, const void *data, size_t size);
+void qb_ipcs_disconnect(qb_ipcs_connection_t *c);
+int32_t qb_ipcs_connection_stats_get(
+    qb_ipcs_connection_t *c, struct qb_ipcs_connection_stats *stats, int32_t clear);
+int32_t qb_ipcs_connection_get_buffer_size(qb_ipcs_connection_t *c);
+"""
+
 _CALLBACKS = """
 extern "Python" void pmxcfs_cpg_delivered(
     cpg_handle_t, const struct cpg_name *, uint32_t, uint32_t, void *, size_t);
@@ -116,6 +161,14 @@ extern "Python" void pmxcfs_quorum_notified(
 extern "Python" void pmxcfs_cmap_notified(
     cmap_handle_t, cmap_track_handle_t, int32_t, const char *,
     struct cmap_notify_value, struct cmap_notify_value, void *);
+extern "Python" int32_t pmxcfs_ipc_job_add(
+    enum qb_loop_priority, void *, qb_loop_job_dispatch_fn);
+extern "Python" int32_t pmxcfs_ipc_dispatch_set(
+    enum qb_loop_priority, int32_t, int32_t, void *, qb_ipcs_dispatch_fn_t);
+extern "Python" int32_t pmxcfs_ipc_dispatch_del(int32_t);
+extern "Python" int32_t pmxcfs_ipc_connection_accept(qb_ipcs_connection_t *, uid_t, gid_t);
+extern "Python" int32_t pmxcfs_ipc_msg_process(qb_ipcs_connection_t *, void *, size_t);
+extern "Python" void pmxcfs_ipc_connection_destroyed(qb_ipcs_connection_t *);
 """
 
 _SOURCE = """
@@ -124,11 +177,13 @@ _SOURCE = """
 #include <corosync/cpg.h>
 #include <corosync/quorum.h>
 #include <corosync/cmap.h>
+#include <qb/qbdefs.h>
+#include <qb/qbipcs.h>
 """
 
 ffibuilder = FFI()
-ffibuilder.cdef(_TYPES + _CPG + _QUORUM + _CMAP + _CALLBACKS)
-ffibuilder.set_source("pmxcfs._corosync", _SOURCE, libraries=["cpg", "quorum", "cmap"])
+ffibuilder.cdef(_TYPES + _CPG + _QUORUM + _CMAP + _IPC + _CALLBACKS)
+ffibuilder.set_source("pmxcfs._corosync", _SOURCE, libraries=["cpg", "quorum", "cmap", "qb"])
 
 if __name__ == "__main__":
     ffibuilder.compile(verbose=True)

@@ -7,6 +7,7 @@ MOUNTPOINT = Path("/etc/pve")
 STATE_DIR = Path("/var/lib/pve-cluster")
 RUN_DIR = Path("/run/pve-cluster")
 COROSYNC_CONF = Path("/etc/corosync/corosync.conf")
+IPC_NAME = "pve2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Options:
     state_dir: Path = STATE_DIR
     run_dir: Path = RUN_DIR
     corosync_conf: Path = COROSYNC_CONF
+    ipc_name: str = IPC_NAME
     has_given_name: bool = False
     is_local: bool = False
     is_foreground: bool = False

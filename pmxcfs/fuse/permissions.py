@@ -9,20 +9,15 @@ from errno import EPERM
 
 from pmxcfs.errors import OperationError
 from pmxcfs.memdb.entry import EntryType
+from pmxcfs.memdb.paths import is_private
 
 OWNER_UID = 0
 ROOT_PERMISSIONS = 0o755
 
 _OWNER_BITS = 0o700
-_PRIVATE = re.compile(rb"(?:nodes/[^/]+/)?priv(?:/.*)?", re.DOTALL)
 _OPENVZ_SCRIPT = re.compile(
     rb"(?:.*/)?(?:vps|[1-9][0-9]*)\.(?:mount|umount|start|stop|premount|postumount)", re.DOTALL
 )
-
-
-def is_private(path: bytes) -> bool:
-    """Whether only root may see what is at this path."""
-    return _PRIVATE.fullmatch(path) is not None
 
 
 def permissions_of(path: bytes, entry_type: EntryType, *, is_quorate: bool) -> int:

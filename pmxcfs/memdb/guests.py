@@ -13,6 +13,8 @@ NODES_DIRECTORY = b"nodes"
 KIND_OF_DIRECTORY = {b"qemu-server": "qemu", b"lxc": "lxc", b"openvz": "openvz"}
 """What the guests are whose configurations are in a node's directory of this name."""
 
+DIRECTORY_OF_KIND = {kind: directory for directory, kind in KIND_OF_DIRECTORY.items()}
+
 _VMID_MAX = 2**32 - 1
 _NODE_NAME = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _CONFIG_NAME = re.compile(rb"([1-9][0-9]*)\.conf")
@@ -76,6 +78,10 @@ class GuestList:
     def __iter__(self) -> Iterator[Guest]:
         """Yield every guest, in no particular order."""
         return iter(self._guests.values())
+
+    def get(self, vmid: int) -> Guest | None:
+        """Return the guest with this id."""
+        return self._guests.get(vmid)
 
     def conflicts_with(self, path: GuestPath) -> bool:
         """Whether the id is taken by a guest on another node or of another kind."""

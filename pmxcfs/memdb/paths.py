@@ -28,6 +28,17 @@ def split(path: bytes) -> tuple[bytes, bytes]:
     return directory.rstrip(b"/"), base
 
 
+def is_private(path: bytes) -> bool:
+    """Whether only root may see what a lookup of this path finds, however it is spelled.
+
+    Private are ``priv`` and all below it, also in the directory of a node.
+
+    Source: docs/PROTOCOL.md, "Mount".
+    """
+    names = components(path)
+    return names[:1] == [b"priv"] or (names[:1] == [b"nodes"] and names[2:3] == [b"priv"])
+
+
 def is_lock_path(path: bytes) -> bool:
     """Whether a directory at this path can be unlocked, and must not be renamed; at any depth.
 

@@ -11,7 +11,7 @@ import structlog
 from pmxcfs.errors import OperationError, ProtocolError
 from pmxcfs.identity import NodeId
 from pmxcfs.status.clusterlog import ClusterLog
-from pmxcfs.status.kvstore import VALUE_BYTES_MAX, KeyValues
+from pmxcfs.status.kvstore import VALUE_BYTES_MAX, KeyValues, Table
 from pmxcfs.status.members import ClusterInfo, Membership
 from pmxcfs.status.messages import KEY_FIELD_BYTES, Update, decode_ip, encode_ip
 from pmxcfs.status.rrd import KEY_PREFIX as METRICS_PREFIX
@@ -44,6 +44,14 @@ class ClusterStatus:
         self._early: dict[NodeId, dict[bytes, Update]] = {}
         if self._own_ip is not None:
             self.membership.begin_with(node_name, self._own_ip)
+
+    def values_of(self, node_name: str) -> Table | None:
+        """Return what a node publishes, by its name; the empty name is ours. None: no such node."""
+        if node_name in ("", self.node_name):
+            return self.values.own
+        nodes = self.membership.info.nodes if self.membership.info is not None else ()
+        found = next((node for node in nodes if node.name == node_name), None)
+        return self.values.of(found.node_id) if found is not None else None
 
     def learn_nodes(self, info: ClusterInfo) -> None:
         """Take over a new reading of corosync's configuration; nodes that are gone lose all."""

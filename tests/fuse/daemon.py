@@ -1,6 +1,7 @@
 """The daemon as a process, with its paths in one directory."""
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ class Daemon:
         self.state_dir = directory / "state"
         self.run_dir = directory / "run"
         self.corosync_conf = directory / "corosync.conf"
+        self.ipc_name = f"pve2-{hashlib.sha256(bytes(directory)).hexdigest()[:16]}"
         self.log: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -40,6 +42,7 @@ class Daemon:
             *("--run-dir", str(self.run_dir)),
             *("--corosync-conf", str(self.corosync_conf)),
             *("--nodename", self.node_name),
+            *("--ipc-name", self.ipc_name),
         ]
 
     @property

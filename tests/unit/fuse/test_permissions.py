@@ -8,7 +8,6 @@ from pmxcfs.errors import OperationError
 from pmxcfs.fuse.permissions import (
     check_chmod,
     check_chown,
-    is_private,
     link_permissions,
     permissions_of,
 )
@@ -16,31 +15,6 @@ from pmxcfs.memdb.entry import EntryType
 
 DIRECTORY, FILE = EntryType.DIRECTORY, EntryType.FILE
 GID = 33
-
-
-@pytest.mark.parametrize(
-    "path",
-    [b"priv", b"priv/x", b"priv/a/b", b"priv/new\nline", b"nodes/n1/priv", b"nodes/n1/priv/lock/x"],
-)
-def test_private_paths_are_private(path: bytes) -> None:
-    assert is_private(path)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        b"private",
-        b"priv.cfg",
-        b"nodes/n1/privx",
-        b"nodes/priv",
-        b"nodes/n1/x/priv",
-        b"x/priv",
-        b"nodes/n1",
-        b"xnodes/n1/priv",
-    ],
-)
-def test_paths_that_only_look_private_are_not(path: bytes) -> None:
-    assert not is_private(path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,127 @@
+"""The porter: a process that lets clients in and carries requests and responses; it knows no more.
+
+It is started by the daemon as ``python -m pmxcfs.ipc.porter FD NAME GID``: the number of its end of
+a socket pair, the service name, and the group that may connect. It ends when the daemon does.
+"""
+
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+from pmxcfs.ipc import frames
+from pmxcfs.ipc.clients import Client, may_connect
+from pmxcfs.ipc.door import CONNECTIONS_MAX, NEWCOMERS_MAX, Door
+
+DESCRIPTORS = CONNECTIONS_MAX + NEWCOMERS_MAX + 128
+READ_BYTES = 256 * 1024
+
+
+class Porter:
+    """One loop over libqb's descriptors and the line to the daemon; nothing in it blocks.
+
+    Args:
+        line: our end of the socket pair.
+        name: of the service.
+        gid: of the group that may connect beside root.
+    """
+
+    def __init__(self, line: socket.socket, name: str, gid: int) -> None:
+        line.setblocking(False)
+        self._line = line
+        self._door = Door(name, lambda uid, who: may_connect(uid, who, gid), self._carry)
+        self._reader = frames.FrameReader(frames.RESPONSE)
+        self._outgoing = bytearray()
+        self._is_writing = False
+
+    def run(self) -> None:
+        """Serve until the daemon's end of the line is closed.
+
+        Raises:
+            OSError: the service name cannot be had.
+        """
+        self._door.open()
+        self._door.poll.register(self._line, select.EPOLLIN)
+        self._send(frames.PONG)
+        self._flush()
+        try:
+            while self._serve_once():
+                pass
+        finally:
+            self._door.close()
+
+    def _serve_once(self) -> bool:
+        """Do what is to be done; false once the daemon is gone."""
+        ours = self._line.fileno()
+        for fd, events in self._door.poll.poll(self._door.wait_s(), 1):
+            if fd != ours:
+                self._door.react(fd, events)
+            elif not self._serve_line(events):
+                return False
+        self._door.tend()
+        if self._outgoing:
+            self._flush()
+        return True
+
+    def _serve_line(self, events: int) -> bool:
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            try:
+                data = self._line.recv(READ_BYTES)
+            except BlockingIOError:
+                return True
+            except ConnectionError:
+                return False
+            for (number,), response in self._reader.feed(data):
+                if number == frames.NO_CONNECTION:
+                    self._send(frames.PONG)
+                else:
+                    self._door.answer(number, response)
+            return bool(data)
+        return True
+
+    def _carry(self, number: int, client: Client, request: bytes) -> None:
+        self._send(
+            frames.REQUEST.pack(
+                len(request), number, client.pid, client.uid, client.gid, client.buffer_bytes
+            )
+            + request
+        )
+
+    def _send(self, frame: bytes) -> None:
+        self._outgoing += frame
+
+    def _flush(self) -> None:
+        try:
+            sent = self._line.send(self._outgoing)
+        except BlockingIOError:
+            sent = 0
+        except ConnectionError:
+            self._outgoing.clear()  # the daemon is gone: we shall read the end of the line
+            return
+        del self._outgoing[:sent]
+        if bool(self._outgoing) != self._is_writing:
+            self._is_writing = not self._is_writing
+            write = select.EPOLLOUT if self._is_writing else 0
+            self._door.poll.modify(self._line, select.EPOLLIN | write)
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Serve, and exit with 0 or, if the service cannot start, with the errno."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # what is told to the daemon, the daemon does
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(DESCRIPTORS, hard), hard))
+    fd, name, gid = arguments
+    os.umask(0o077)
+    try:
+        Porter(socket.socket(fileno=int(fd)), name, int(gid)).run()
+    except OSError as error:
+        sys.exit(error.errno or 1)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

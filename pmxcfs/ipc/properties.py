@@ -1,0 +1,47 @@
+"""Single properties of guests, read off their configurations without parsing them.
+
+Source: docs/PROTOCOL.md, "IPC".
+"""
+
+from collections.abc import Iterable, Sequence
+
+from pmxcfs.status.json_text import quoted
+
+Found = dict[bytes, bytes]
+
+
+def properties_of(config: bytes, names: Sequence[bytes]) -> Found:
+    """Return those of the properties that a configuration sets, in the order of ``names``.
+
+    Snapshots and pending changes, which are below a line that begins with ``[``, do not count. A
+    later line wins, but the search ends once as many were found again as were asked for.
+    """
+    found: Found = {}
+    repeats = 0
+    prefixes = [(name, name + b":") for name in names]
+    for line in config.removesuffix(b"\n").split(b"\n"):
+        if line.startswith(b"["):
+            break
+        for name, prefix in prefixes:
+            if line.startswith(prefix) and (value := _value(line[len(prefix) :])):
+                repeats += name in found
+                found[name] = value
+        if repeats == len(names):
+            break
+    return {name: found[name] for name in names if name in found}
+
+
+def properties_text(guests: Iterable[tuple[int, Found]]) -> bytes:
+    """Return the JSON that tells the properties of guests; those without any are left out."""
+    entries = ",\n".join(_entry(vmid, found) for vmid, found in guests if found)
+    return f"{{\n{entries}\n}}\n".encode()
+
+
+def _value(rest: bytes) -> bytes:
+    """Return what is behind the colon, without blanks around it; of nothing but blanks, one."""
+    return (rest.strip() or rest[-1:]).partition(b"\0")[0]
+
+
+def _entry(vmid: int, found: Found) -> str:
+    values = ",".join(f"{quoted(name)}: {quoted(value)}" for name, value in found.items())
+    return f'"{vmid}":{{{values}}}'

@@ -1,0 +1,183 @@
+"""The daemon's side of the IPC service: runs the porter and answers what it brings.
+
+A porter that dies or no longer answers is replaced; the mount does not notice.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from errno import EADDRINUSE
+from pathlib import Path
+
+import structlog
+import trio
+
+from pmxcfs.ipc import frames
+from pmxcfs.ipc.clients import Client
+
+log = structlog.get_logger("ipcs")
+
+READ_BYTES = 256 * 1024
+
+RESTART_PAUSE_S = 1.0
+PING_PERIOD_S = 10.0
+"""How often the porter is asked whether it is there; it has as long to answer."""
+
+END_WAIT_S_MAX = 2.0
+
+SHARED_MEMORY = Path("/dev/shm")
+
+Answers = Callable[[Client, bytes], bytes]
+
+
+class IpcService:
+    """Serves management tools through libqb.
+
+    Args:
+        name: of the service; clients know it as ``pve2``.
+        gid: of the group that may connect beside root.
+        answer: returns the response to a request; it must not wait.
+    """
+
+    def __init__(self, name: str, gid: int, answer: Answers) -> None:
+        self._name = name
+        self._gid = gid
+        self._answer = answer
+        self._is_heard = trio.Event()
+        self._is_settled = trio.Event()
+        self._has_complained = False
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. It counts as started once clients can connect, or cannot.
+
+        The file system is worth more than this service, so that goes on when this cannot.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._tell_started, task_status)
+            while True:
+                self._is_heard = trio.Event()
+                process = await self._serve_once()
+                self._tell_end(process)
+                self._is_settled.set()
+                await trio.sleep(RESTART_PAUSE_S)
+
+    async def _tell_started(self, task_status: trio.TaskStatus[None]) -> None:
+        await self._is_settled.wait()
+        task_status.started()
+
+    async def _serve_once(self) -> trio.Process:
+        """Serve with one porter until it ends."""
+        async with self._porter() as (process, line), trio.open_nursery() as watching:
+            watching.start_soon(self._watch, process, line)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._serve, line)
+                nursery.start_soon(_tell_complaints, process)
+            watching.cancel_scope.cancel()
+        return process
+
+    @asynccontextmanager
+    async def _porter(self) -> AsyncIterator[tuple[trio.Process, trio.SocketStream]]:
+        """Have a porter; it ends when its line does."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = str(theirs.fileno())
+            process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", "pmxcfs.ipc.porter", fd, self._name, str(self._gid)],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        line = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        try:
+            yield process, line
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(line)
+                with trio.move_on_after(END_WAIT_S_MAX):
+                    await process.wait()
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+            if (process.returncode or 0) < 0:
+                _clean_up_after(process.pid)
+
+    async def _watch(self, process: trio.Process, line: trio.SocketStream) -> None:
+        """Kill a porter that does not answer: nobody else can end it."""
+        while True:
+            with trio.move_on_after(PING_PERIOD_S) as waiting:
+                await self._is_heard.wait()
+            if waiting.cancelled_caught:
+                log.warning("the IPC porter does not answer, ending it", pid=process.pid)
+                process.kill()
+                return
+            await trio.sleep(PING_PERIOD_S)
+            self._is_heard = trio.Event()
+            await self._send(line, frames.PING)
+
+    async def _serve(self, line: trio.SocketStream) -> None:
+        reader = frames.FrameReader(frames.REQUEST)
+        while True:
+            try:
+                data = await line.receive_some(READ_BYTES)
+            except trio.BrokenResourceError:
+                return
+            if not data:
+                return
+            responses = [
+                frames.RESPONSE.pack(len(response), number) + response
+                for number, response in self._responses(reader, data)
+            ]
+            if responses:
+                await self._send(line, b"".join(responses))
+
+    def _responses(self, reader: frames.FrameReader, data: bytes) -> list[tuple[int, bytes]]:
+        responses = []
+        for (number, pid, uid, gid, buffer_bytes), request in reader.feed(data):
+            if number == frames.NO_CONNECTION:
+                self._is_heard.set()
+                self._is_settled.set()
+            else:
+                client = Client(pid, uid, gid, buffer_bytes)
+                responses.append((number, self._answer(client, request)))
+        return responses
+
+    async def _send(self, line: trio.SocketStream, data: bytes) -> None:
+        try:
+            await line.send_all(data)
+        except trio.BrokenResourceError:
+            return  # the porter has ended, which is seen elsewhere
+
+    def _tell_end(self, process: trio.Process) -> None:
+        status = process.returncode
+        if status == EADDRINUSE:
+            if not self._has_complained:
+                log.error(
+                    "another process serves IPC clients under our name; end it, or use --ipc-name",
+                    name=self._name,
+                )
+            self._has_complained = True
+            return
+        self._has_complained = False
+        reason = signal.Signals(-status).name if status and status < 0 else os.strerror(status or 0)
+        log.warning("the IPC porter has ended, starting another", pid=process.pid, reason=reason)
+
+
+async def _tell_complaints(process: trio.Process) -> None:
+    """Log what the porter says, which is nothing unless something is wrong with it."""
+    assert process.stderr is not None, "it was started with a pipe"
+    async with process.stderr:
+        async for text in process.stderr:
+            log.error("the IPC porter complains", text=text.decode(errors="replace"))
+
+
+def _clean_up_after(pid: int) -> None:
+    """Remove the shared memory of a porter that could not do it."""
+    for directory in SHARED_MEMORY.glob(f"qb-{pid}-*"):
+        shutil.rmtree(directory, ignore_errors=True)
