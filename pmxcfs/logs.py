@@ -3,7 +3,9 @@
 import logging
 import sys
 import syslog
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -15,6 +17,10 @@ _PRIORITIES = {
     "error": ("error", syslog.LOG_ERR),
     "critical": ("crit", syslog.LOG_CRIT),
 }
+
+REPETITIONS_MAX = 20
+REPETITION_PERIOD_S = 10.0
+"""So many lines with one sentence in so many seconds, and no more."""
 
 
 class DebugSwitch:
@@ -32,15 +38,57 @@ class DebugSwitch:
         return event
 
 
+class RepetitionLimit:
+    """Leaves out lines whose sentence came too often, with whatever facts: no peer fills a disk.
+
+    Sentences are few; facts are not, and some come from others. Errors and debug lines are not
+    counted: the former end something, the latter were asked for.
+
+    Args:
+        clock: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._periods: dict[tuple[str, str], _Period] = {}
+
+    def leave_out_repetitions(
+        self, logger: "_DomainLogger", method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Drop a line that is one too many; say so in the last and in the next that is not."""
+        if method not in ("info", "warning"):
+            return event
+        now_s = self._clock()
+        key = (logger.domain, str(event["event"]))
+        period = self._periods.get(key)
+        if period is None or now_s - period.began_s >= REPETITION_PERIOD_S:
+            left_out = 0 if period is None else period.count - REPETITIONS_MAX
+            period = self._periods[key] = _Period(now_s)
+            if left_out > 0:
+                event["left_out_before"] = left_out
+        period.count += 1
+        if period.count > REPETITIONS_MAX:
+            raise structlog.DropEvent
+        if period.count == REPETITIONS_MAX:
+            event["further_ones_are_left_out_for_s"] = REPETITION_PERIOD_S
+        return event
+
+
+@dataclass(slots=True)
+class _Period:
+    began_s: float
+    count: int = 0
+
+
 class _DomainLogger:
     """Writes finished lines to standard error and to syslog."""
 
     def __init__(self, domain: str = "main") -> None:
-        self._domain = domain
+        self.domain = domain
 
     def msg(self, text: str, priority: str) -> None:
         word, number = _PRIORITIES[priority]
-        line = f"[{self._domain}] {word}: {text}"
+        line = f"[{self.domain}] {word}: {text}"
         syslog.syslog(number, line)
         print(line, file=sys.stderr, flush=True)
 
@@ -54,6 +102,7 @@ def configure(*, debug: bool) -> DebugSwitch:
     structlog.configure(
         processors=[
             switch.drop_debug_lines,
+            RepetitionLimit().leave_out_repetitions,
             structlog.processors.format_exc_info,
             _render,
         ],

@@ -27,6 +27,10 @@ from pmxcfs.dfsm.wire import Epoch, MessageType, StateHeader
 from pmxcfs.errors import OperationError, ProtocolError, StorageError
 from pmxcfs.identity import Member, NodeId
 
+VERSIONS_AHEAD_MAX = 8
+"""A header with a higher version is noise, not a newer protocol, for which we leave for good.
+Versions are counted one by one, and in all these years there was one step."""
+
 
 class Machine:
     """One member's side of the protocol.
@@ -204,6 +208,8 @@ class Machine:
         if not self.members:
             raise ProtocolError("a message before any configuration change")
         base = wire.decode_base(data)
+        if base.protocol_version > self._core.protocol_version + VERSIONS_AHEAD_MAX:
+            raise ProtocolError(f"{sender} sent no version of the protocol: {base}")
         if base.protocol_version > self._core.protocol_version:
             self._core.abandon(Mode.VERSION_ERROR, f"{sender} speaks a newer protocol")
         elif base.protocol_version < self._core.protocol_version:

@@ -6,9 +6,15 @@ Source: docs/PROTOCOL.md, "Key-value group".
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import NodeId
 
 VALUE_BYTES_MAX = 32_768
+
+KEYS_MAX = 1024
+TABLE_BYTES_MAX = 8 * 1024 * 1024
+"""What one other node may have us keep for it, keys and values: a node publishes a few dozen keys.
+The reference keeps whatever comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class Table:
 
     def __init__(self) -> None:
         self._values: dict[bytes, Value] = {}
+        self._size_bytes = 0
 
     @property
     def values(self) -> Mapping[bytes, Value]:
@@ -32,12 +39,32 @@ class Table:
 
     def set(self, key: bytes, data: bytes) -> None:
         """Publish a value; an empty one removes the key. Equal values count as new ones too."""
+        before = self._values.get(key)
+        self._size_bytes += _size_bytes(key, data) - (
+            _size_bytes(key, before.data) if before is not None else 0
+        )
         if not data:
             self._values.pop(key, None)
-        elif key in self._values:
-            self._values[key] = Value(data, (self._values[key].version + 1) % 2**32)
+        elif before is not None:
+            self._values[key] = Value(data, (before.version + 1) % 2**32)
         else:
             self._values[key] = Value(data, 0)
+
+    def has_room_for(self, key: bytes, data: bytes) -> bool:
+        """Whether the table stays within its limits with this value."""
+        before = self._values.get(key)
+        if before is None:
+            return (
+                len(self._values) < KEYS_MAX
+                and self._size_bytes + _size_bytes(key, data) <= TABLE_BYTES_MAX
+            )
+        growth_bytes = len(data) - len(before.data)
+        return growth_bytes <= 0 or self._size_bytes + growth_bytes <= TABLE_BYTES_MAX
+
+
+def _size_bytes(key: bytes, data: bytes) -> int:
+    """Return what a value counts for; one that is not there counts for nothing."""
+    return len(key) + len(data) if data else 0
 
 
 class KeyValues:
@@ -52,8 +79,15 @@ class KeyValues:
         return self._others.get(node_id)
 
     def receive(self, node_id: NodeId, key: bytes, data: bytes) -> None:
-        """Take over what another node publishes."""
-        self._others.setdefault(node_id, Table()).set(key, data)
+        """Take over what another node publishes.
+
+        Raises:
+            ProtocolError: it publishes more than anybody needs; what we have of it stays.
+        """
+        table = self._others.setdefault(node_id, Table())
+        if data and not table.has_room_for(key, data):
+            raise ProtocolError(f"node {node_id} publishes too much, {len(table.values)} keys")
+        table.set(key, data)
 
     def keep_only(self, node_ids: Collection[NodeId]) -> None:
         """Forget the tables of all other nodes: they are no longer in the cluster."""

@@ -14,6 +14,9 @@ KEY_PREFIX = b"rrd/"
 VALUE_BYTES_MAX = 4095
 """With the NUL."""
 
+SAMPLES_MAX = 65_536
+"""Of nodes, guests and storages of the whole cluster. The reference has no limit."""
+
 KEPT_S = 300
 FRESH_S = 2
 """For how long a dump is good enough."""
@@ -50,10 +53,15 @@ class Metrics:
             now_s: our clock.
 
         Raises:
-            ProtocolError: the value is empty, too long, or has no NUL at its end.
+            ProtocolError: the value is empty, too long, or has no NUL at its end; or there are too
+                many samples that are not old yet.
         """
         if not value.endswith(b"\0") or len(value) > VALUE_BYTES_MAX:
             raise ProtocolError(f"{len(value)} bytes are no metrics")
+        if key not in self._samples and len(self._samples) >= SAMPLES_MAX:
+            self._forget_old(now_s)
+            if len(self._samples) >= SAMPLES_MAX:
+                raise ProtocolError(f"there are metrics of {len(self._samples)} things already")
         self._samples[key] = _Sample(value.partition(b"\0")[0], now_s)
 
     def dump(self, now_s: int) -> Dump:
@@ -63,11 +71,14 @@ class Metrics:
         """
         if self._made_s is not None and 0 <= now_s - self._made_s < FRESH_S:
             return Dump(self._text, is_new=False)
+        self._forget_old(now_s)
+        lines = [key + b":" + sample.text + b"\n" for key, sample in self._samples.items()]
+        self._text, self._made_s = b"".join(lines), now_s
+        return Dump(self._text, is_new=True)
+
+    def _forget_old(self, now_s: int) -> None:
         self._samples = {
             key: sample
             for key, sample in self._samples.items()
             if now_s - sample.arrived_s <= KEPT_S
         }
-        lines = [key + b":" + sample.text + b"\n" for key, sample in self._samples.items()]
-        self._text, self._made_s = b"".join(lines), now_s
-        return Dump(self._text, is_new=True)

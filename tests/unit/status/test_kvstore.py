@@ -6,7 +6,7 @@ import pytest
 
 from pmxcfs.errors import OperationError, ProtocolError
 from pmxcfs.identity import NodeId
-from pmxcfs.status.kvstore import VALUE_BYTES_MAX, Value
+from pmxcfs.status.kvstore import KEYS_MAX, TABLE_BYTES_MAX, VALUE_BYTES_MAX, Value
 from pmxcfs.status.members import ClusterInfo, ClusterNode
 from pmxcfs.status.messages import Update, decode_update, encode_update
 from pmxcfs.status.rrd import Metrics
@@ -164,3 +164,47 @@ def test_metrics_are_not_kept_of_a_node_that_the_cluster_does_not_have(
     status.receive(THREE, Update(b"rrd/k", b"1\0"), NOW_S)
     status.receive(TWO, Update(b"rrd/l", b"2\0"), NOW_S)
     assert status.metrics.dump(NOW_S).text == b"l:2\n"
+
+
+def test_a_node_can_make_others_keep_only_so_many_keys(status: ClusterStatus) -> None:
+    for number in range(KEYS_MAX):
+        status.receive(TWO, Update(b"kv/%d" % number, b"a"), NOW_S)
+    with pytest.raises(ProtocolError, match="node 2 publishes too much, 1024 keys"):
+        status.receive(TWO, Update(b"kv/more", b"a"), NOW_S)
+    status.receive(TWO, Update(b"kv/0", b"bb"), NOW_S)
+    status.receive(TWO, Update(b"kv/1", b""), NOW_S)
+    status.receive(TWO, Update(b"kv/more", b"a"), NOW_S)
+    table = status.values.of(TWO)
+    assert table is not None
+    assert (len(table.values), table.values[b"kv/0"].data) == (KEYS_MAX, b"bb")
+
+
+def test_a_node_can_make_others_keep_only_so_many_bytes(status: ClusterStatus) -> None:
+    whole = bytes(VALUE_BYTES_MAX)
+    for number in range(TABLE_BYTES_MAX // (VALUE_BYTES_MAX + 4)):
+        status.receive(TWO, Update(b"%04d" % number, whole), NOW_S)
+    with pytest.raises(ProtocolError, match="publishes too much"):
+        status.receive(TWO, Update(b"more", whole), NOW_S)
+    status.receive(TWO, Update(b"more", b"a"), NOW_S)
+    with pytest.raises(ProtocolError, match="publishes too much"):
+        status.receive(TWO, Update(b"more", whole), NOW_S)
+    status.receive(TWO, Update(b"0000", b"a"), NOW_S)
+    status.receive(TWO, Update(b"more", whole), NOW_S)
+    table = status.values.of(TWO)
+    assert table is not None
+    kept_bytes = sum(len(key) + len(value.data) for key, value in table.values.items())
+    assert TABLE_BYTES_MAX - VALUE_BYTES_MAX < kept_bytes <= TABLE_BYTES_MAX
+
+
+def test_metrics_of_too_many_things_are_refused_until_old_ones_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pmxcfs.status.rrd.SAMPLES_MAX", 3)
+    metrics = Metrics()
+    for number in range(3):
+        metrics.receive(b"%d" % number, b"1\0", NOW_S)
+    metrics.receive(b"0", b"2\0", NOW_S)
+    with pytest.raises(ProtocolError, match="metrics of 3 things"):
+        metrics.receive(b"3", b"1\0", NOW_S + 300)
+    metrics.receive(b"3", b"1\0", NOW_S + 301)
+    assert metrics.dump(NOW_S + 301).text == b"3:1\n"
