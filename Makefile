@@ -16,7 +16,7 @@ BIN := .venv/bin
 PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
 export PYTHON
 
-.PHONY: help setup check format test sim mutants bench lab-up lab-status lab-exec lab-down clean
+.PHONY: help setup check format test mixed sim mutants bench lab-up lab-status lab-exec lab-down clean
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -40,6 +40,9 @@ test: setup ## every test: unit, property, golden, simulator, mount, cluster, en
 	@timeout --foreground --kill-after=20 $(TEST_LIMIT_S) \
 	    $(BIN)/pytest --require=root,fuse,corosync $(TEST_LEVELS) $(ARGS) \
 	    || { status=$$?; [ $$status != 124 ] || echo 'make test: no end within $(TEST_LIMIT_S) s'; exit $$status; }
+
+mixed: setup ## every scenario in clusters that run the C daemon too: PMXCFS_REFERENCE=path (ARGS='-k healing'), 40 minutes
+	@ci/mixed.sh $(ARGS)
 
 sim: setup ## a long run of the simulator: SEED=1 STEPS=100000
 	@$(BIN)/python -m tests.sim.soak $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS))

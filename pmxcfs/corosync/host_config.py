@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 import trio
 
+from pmxcfs.corosync.conf_syntax import flaw_of
 from pmxcfs.corosync.handle import in_worker, told_when_late
 
 log = structlog.get_logger("dcdb")
@@ -33,6 +34,7 @@ class Verdict(Enum):
 
     EMPTY = "the tree has no such file"
     NO_VERSION = "the text has no config_version above 0"
+    BROKEN = "corosync could not read the text"
     SAME = "the host has the same text"
     OLDER = "the host has a higher config_version"
     WRITTEN = "written, and corosync was not asked to reload"
@@ -62,6 +64,8 @@ def judge(text: bytes, host_text: bytes | None) -> Verdict:
         return Verdict.NO_VERSION
     if text == host_text:
         return Verdict.SAME
+    if flaw_of(text) is not None:
+        return Verdict.BROKEN
     if config_version(text) < config_version(host_text or b""):
         return Verdict.OLDER
     return Verdict.WRITTEN
@@ -181,3 +185,9 @@ def _report(verdict: Verdict, path: Path, text: bytes, old_version: int) -> None
             log.warning("the host's corosync.conf is newer than the tree's", **versions)
         case Verdict.NO_VERSION:
             log.warning("the tree's corosync.conf has no config_version")
+        case Verdict.BROKEN:
+            log.warning(
+                "corosync could not read the tree's corosync.conf, the host keeps its own",
+                reason=flaw_of(text),
+                **versions,
+            )

@@ -18,6 +18,8 @@ from pmxcfs_lab.providers import open_lab
 from pmxcfs_lab.record import Owner
 from pmxcfs_lab.testinfra_backend import connect
 
+from .mixture import MIXTURES, OURS, Mixture
+
 PREFIX = "e2e-"
 
 OPEN_LABS: pytest.StashKey[dict[str, Lab]] = pytest.StashKey()
@@ -28,15 +30,38 @@ SERIAL = itertools.count(1)
 MakeLab = Callable[..., Lab]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--mixed",
+        action="store_true",
+        help="give every test the clusters in which some nodes run the reference (`make mixed`)",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[OPEN_LABS] = {}
+    config.addinivalue_line(
+        "markers", "mixed_only: too slow for `make test`, runs in mixed clusters (`make mixed`)"
+    )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "mixture" in metafunc.fixturenames:
+        mixtures = MIXTURES if metafunc.config.getoption("--mixed") else (OURS,)
+        metafunc.parametrize("mixture", mixtures, ids=str, scope="module")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.needs("root", "fuse", "corosync"))
+            if config.getoption("--mixed"):
+                item.add_marker(pytest.mark.needs("reference"))
+    if not config.getoption("--mixed"):
+        slow = [item for item in items if item.get_closest_marker("mixed_only")]
+        items[:] = [item for item in items if item not in slow]
+        config.hook.pytest_deselected(items=slow)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -102,9 +127,14 @@ def make_lab(pytestconfig: pytest.Config) -> Iterator[MakeLab]:
 
 
 @pytest.fixture(scope="module")
-def lab(make_lab: MakeLab) -> Lab:
-    """Three nodes with our daemon. A module that wants another lab overrides this."""
-    return make_lab(3)
+def lab(pytestconfig: pytest.Config, make_lab: MakeLab, mixture: Mixture) -> Iterator[Lab]:
+    """Three nodes with our daemon, or a mixture. A module that wants another lab overrides this."""
+    lab = make_lab(3, binaries=mixture.binaries())
+    if mixture.theirs:
+        mixture.join_in_order(lab)
+    yield lab
+    pytestconfig.stash[OPEN_LABS].pop(lab.name)
+    lab.down()
 
 
 @pytest.fixture

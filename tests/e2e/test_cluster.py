@@ -1,87 +1,59 @@
 """Three nodes on real corosync: what an operator relies on when nodes and links fail."""
 
-import sys
 from pathlib import Path
 
 import pytest
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Service
-from testinfra.host import Host
 
 from .conftest import MakeLab
-
-SETTLES_WITHIN_S = 60.0
-
-Nodes = dict[str, Host]
-
-ERRNO_OF_CREATE = """
-import errno, sys
-try:
-    open(sys.argv[1], "x").close()
-except OSError as error:
-    print(errno.errorcode[error.errno])
-else:
-    print("created")
-"""
-
-
-def write(node: Host, path: str, text: str) -> None:
-    """Write a file on a node; the test fails if the node refuses."""
-    result = node.run("printf %%s %s > %s", text, f"/etc/pve/{path}")
-    assert result.rc == 0, result.stderr
-
-
-def read(node: Host, path: str) -> str:
-    """Return a file's text on a node; the test fails if the node refuses."""
-    result = node.run("cat %s", f"/etc/pve/{path}")
-    assert result.rc == 0, result.stderr
-    text: str = result.stdout
-    return text
-
-
-def errno_of_create(node: Host, path: str) -> str:
-    """Return the name of the error that creating a file gives on a node, or "created"."""
-    command = node.run("%s -c %s %s", sys.executable, ERRNO_OF_CREATE, f"/etc/pve/{path}")
-    assert command.rc == 0, command.stderr
-    text: str = command.stdout
-    return text.strip()
-
-
-def wait_for_quorum(lab: Lab, node: str, *, expected: bool) -> None:
-    def check() -> None:
-        (row,) = lab.statuses([node])
-        assert row.quorate is expected, f"{node} says quorate={row.quorate}"
-
-    eventually(check, within_s=SETTLES_WITHIN_S)
+from .mounts import (
+    SETTLES_WITHIN_S,
+    Nodes,
+    errno_of_create,
+    exists,
+    read,
+    run,
+    wait_for_quorum,
+    wait_for_size,
+    wait_for_text,
+    wait_until_gone,
+    write,
+)
 
 
 def test_a_file_written_on_one_node_is_read_on_the_others(lab: Lab, nodes: Nodes) -> None:
     write(nodes["node1"], "shared.cfg", "one for all")
     for reader in nodes.values():
-        assert read(reader, "shared.cfg") == "one for all"
+        wait_for_text(reader, "shared.cfg", "one for all")
     lab.trees_are_equal()
 
 
 def test_every_node_sees_what_another_one_appended(lab: Lab, nodes: Nodes) -> None:
+    written = 0
     write(nodes["node1"], "turns", "")
     for name, node in nodes.items():
-        result = node.run("echo %s >> /etc/pve/turns", name)
-        assert result.rc == 0, result.stderr
+        wait_for_size(node, "turns", written)
+        written += len(run(node, "echo %s | tee -a /etc/pve/turns", name))
     for reader in nodes.values():
-        assert read(reader, "turns") == "node1\nnode2\nnode3\n"
+        wait_for_text(reader, "turns", "node1\nnode2\nnode3\n")
     lab.trees_are_equal()
 
 
 def test_a_vm_id_in_use_is_refused_on_another_node(lab: Lab, nodes: Nodes) -> None:
     for name in ("node1", "node2"):
-        assert nodes["node1"].run("mkdir -p /etc/pve/nodes/%s/qemu-server", name).rc == 0
+        run(nodes["node1"], "mkdir -p /etc/pve/nodes/%s/qemu-server", name)
     write(nodes["node1"], "nodes/node1/qemu-server/100.conf", "memory: 512")
 
     refused = errno_of_create(nodes["node2"], "nodes/node2/qemu-server/100.conf")
 
     assert refused == "EEXIST"
-    assert '"100": { "node": "node1", "type": "qemu"' in read(nodes["node3"], ".vmlist")
+
+    def is_listed() -> None:
+        assert '"100": { "node": "node1", "type": "qemu"' in read(nodes["node3"], ".vmlist")
+
+    eventually(is_listed, within_s=SETTLES_WITHIN_S)
     lab.trees_are_equal()
 
 
@@ -95,13 +67,13 @@ def test_an_isolated_node_refuses_writes_reads_on_and_comes_back(lab: Lab, nodes
     assert errno_of_create(nodes["node3"], "refused") == "EACCES"
     assert read(nodes["node3"], "before") == "known to all"
     write(nodes["node2"], "meanwhile", "the majority goes on")
-    assert read(nodes["node1"], "meanwhile") == "the majority goes on"
-    assert nodes["node3"].run("test -e /etc/pve/meanwhile").rc == 1
+    wait_for_text(nodes["node1"], "meanwhile", "the majority goes on")
+    assert not exists(nodes["node3"], "meanwhile")
 
     lab.heal()
     lab.wait(within_s=SETTLES_WITHIN_S)
-    assert read(nodes["node3"], "meanwhile") == "the majority goes on"
-    assert nodes["node3"].run("test -e /etc/pve/refused").rc == 1
+    wait_for_text(nodes["node3"], "meanwhile", "the majority goes on")
+    assert not exists(nodes["node3"], "refused")
     write(nodes["node3"], "after", "writable again")
     lab.trees_are_equal()
 
@@ -111,13 +83,13 @@ def test_a_node_killed_with_signal_9_comes_back_and_catches_up(lab: Lab, nodes: 
     lab.kill("node2")
     lab.wait(["node1", "node3"], within_s=SETTLES_WITHIN_S)
     write(nodes["node1"], "missed", "while node2 was dead")
-    assert nodes["node3"].run("rm /etc/pve/mine").rc == 0
+    run(nodes["node3"], "rm /etc/pve/mine")
 
     lab.start("node2")
     lab.wait(within_s=SETTLES_WITHIN_S)
 
     assert read(nodes["node2"], "missed") == "while node2 was dead"
-    assert nodes["node2"].run("test -e /etc/pve/mine").rc == 1
+    wait_until_gone(nodes["node2"], "mine")
     lab.trees_are_equal()
 
 
@@ -147,7 +119,7 @@ def test_corosync_killed_under_the_daemon_makes_the_mount_read_only_until_it_is_
 def test_a_node_whose_database_was_deleted_gets_it_back(lab: Lab, nodes: Nodes) -> None:
     write(nodes["node1"], "precious", "only in config.db")
     lab.stop("node3")
-    assert nodes["node3"].run("rm /var/lib/pve-cluster/config.db*").rc == 0
+    run(nodes["node3"], "rm /var/lib/pve-cluster/config.db*")
 
     lab.start("node3")
     lab.wait(within_s=SETTLES_WITHIN_S)

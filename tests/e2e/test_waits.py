@@ -6,9 +6,6 @@ Whoever hangs is stopped with SIGSTOP for longer than the bounds of those who wa
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import cast
 
 import pytest
 from pmxcfs_lab.eventually import eventually
@@ -19,6 +16,8 @@ from testinfra.host import Host
 from pmxcfs.callers import CALLERS_MAX
 from pmxcfs.driver import ANSWER_WAIT_S_MAX
 from pmxcfs.waits.stalls import STALL_S_MAX
+
+from .services import stopped
 
 Nodes = dict[str, Host]
 
@@ -85,25 +84,6 @@ else:
     print(json.dumps([results, time.monotonic() - began_s]))
 """
 """Writers of many files, and creators in one directory, which the kernel lets in one at a time."""
-
-
-def pid_of(lab: Lab, node: str, service: Service) -> int:
-    seen = lab._provider.probe(node, with_tree=False)
-    services = cast("dict[str, dict[str, int | None]]", seen["services"])
-    pid = services[service]["pid"]
-    assert pid is not None, f"{service} does not run on {node}"
-    return pid
-
-
-@contextmanager
-def stopped(lab: Lab, node: str, service: Service) -> Iterator[None]:
-    """Stop a service with SIGSTOP for as long as the block lasts."""
-    pid = str(pid_of(lab, node, service))
-    lab.exec(node, "kill", "-STOP", pid)
-    try:
-        yield
-    finally:
-        lab.exec(node, "kill", "-CONT", pid)
 
 
 def look(node: Host) -> str:

@@ -48,10 +48,26 @@ def test_the_version_is_the_number_after_its_first_mention(text: bytes, version:
         (conf(1), None, Verdict.WRITTEN),
         (conf(1), b"", Verdict.WRITTEN),
         (conf(1), b"no version", Verdict.WRITTEN),
+        (conf(3)[:-2], conf(2), Verdict.BROKEN),
+        (b"config_version: 3", conf(2), Verdict.BROKEN),
+        (conf(3, "nonsense"), None, Verdict.BROKEN),
+        (conf(1, "nonsense"), conf(1, "nonsense"), Verdict.SAME),
     ],
 )
 def test_the_rules(text: bytes, host_text: bytes | None, verdict: Verdict) -> None:
     assert judge(text, host_text) is verdict
+
+
+def test_a_broken_file_never_replaces_a_good_one_and_the_log_says_why(
+    host_path: Path, reload: list[str]
+) -> None:
+    host_path.write_bytes(conf(1))
+    with capture_logs() as lines:
+        verdict = run_publish(conf(2, "nodelist {"), host_path, notify=True, reload_command=reload)
+    assert verdict is Verdict.BROKEN
+    assert host_path.read_bytes() == conf(1)
+    assert reloads(host_path) == 0
+    assert "section nodelist has no end" in str(lines)
 
 
 def run_publish(
