@@ -38,7 +38,7 @@ format: setup ## put the code into its form
 
 test: setup ## every test: unit, property, golden, simulator, mount, cluster, end to end (at most 15 minutes)
 	@timeout --foreground --kill-after=20 $(TEST_LIMIT_S) \
-	    $(BIN)/pytest --require=root,fuse,corosync $(TEST_LEVELS) $(ARGS) \
+	    $(BIN)/pytest --require=root,fuse,corosync,rrdcached $(TEST_LEVELS) $(ARGS) \
 	    || { status=$$?; [ $$status != 124 ] || echo 'make test: no end within $(TEST_LIMIT_S) s'; exit $$status; }
 
 mixed: setup ## every scenario in clusters that run the C daemon too: PMXCFS_REFERENCE=path (ARGS='-k healing'), 40 minutes

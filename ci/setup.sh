@@ -11,7 +11,7 @@ readonly VENV=$ROOT/.venv
 readonly STAMP=$VENV/.setup-done
 readonly HALF_MADE=$VENV/.setup-running
 readonly APT_LIST=$ROOT/ci/apt-packages.txt
-readonly DISABLE_COROSYNC=$ROOT/build/disable-corosync
+readonly SERVICES_TO_DISABLE=$ROOT/build/disable-services
 readonly PYTHON=${PYTHON:-python3}
 readonly STEPS=4
 LOG=/dev/null
@@ -102,8 +102,8 @@ install_packages() {
     is_root || fail "these Debian packages are missing and only root can install them:" \
         "apt-get install --no-install-recommends ${missing//$'\n'/ }"
     say "      missing: ${missing//$'\n'/ }"
-    # A service manager would start a corosync that comes with us on the host. Nobody asked for that.
-    grep -qx corosync <<<"$missing" && touch "$DISABLE_COROSYNC"
+    # A service manager would start what comes with us on the host. Nobody asked for that.
+    grep -x -e corosync -e rrdcached <<<"$missing" >>"$SERVICES_TO_DISABLE"
     if [ -n "$(dpkg --audit 2>/dev/null)" ]; then
         run "finishing an interrupted dpkg" dpkg --configure -a || say "      dpkg --configure -a failed; trying on"
     fi
@@ -119,13 +119,16 @@ install_packages() {
     [ -z "$missing" ] || fail "still not installed after apt-get: $missing"
 }
 
-keep_corosync_off_the_host() {
-    [ -e "$DISABLE_COROSYNC" ] || return 0
+keep_services_off_the_host() {
+    local service
+    [ -s "$SERVICES_TO_DISABLE" ] || return 0
     if [ -d /run/systemd/system ]; then
-        systemctl disable --now corosync >>"$LOG" 2>&1
-        say "      corosync came with this setup: its service on this host is disabled (the lab starts its own)"
+        sort -u "$SERVICES_TO_DISABLE" | while read -r service; do
+            systemctl disable --now "$service" >>"$LOG" 2>&1
+            say "      $service came with this setup: its service on this host is disabled (the lab and the tests start their own)"
+        done
     fi
-    rm -f "$DISABLE_COROSYNC"
+    rm -f "$SERVICES_TO_DISABLE"
 }
 
 ensure_packages() {
@@ -136,7 +139,7 @@ ensure_packages() {
     fi
     missing=$(missing_packages)
     if [ -n "$missing" ]; then install_packages "$missing"; else say "      all $(wanted_packages | wc -l) are installed"; fi
-    keep_corosync_off_the_host
+    keep_services_off_the_host
 }
 
 # --- 3 and 4: .venv and what goes into it ------------------------------------------------------------
@@ -180,7 +183,7 @@ install_python_packages() {
         last_lines 20
         fail "pip could not install the Python packages or build the extension."
     fi
-    "$VENV/bin/python" -c 'import apsw, pyfuse3, trio, pmxcfs._corosync' >>"$LOG" 2>&1 || {
+    "$VENV/bin/python" -c 'import apsw, pyfuse3, rrdtool, trio, pmxcfs._corosync' >>"$LOG" 2>&1 || {
         last_lines
         fail "the Python packages are there, but do not import."
     }

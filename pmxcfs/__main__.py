@@ -9,7 +9,16 @@ from typing import NoReturn
 
 from pmxcfs import __version__, background
 from pmxcfs.background import EXIT_FAILURE
-from pmxcfs.options import COROSYNC_CONF, IPC_NAME, MOUNTPOINT, RUN_DIR, STATE_DIR, Options
+from pmxcfs.options import (
+    COROSYNC_CONF,
+    IPC_NAME,
+    MOUNTPOINT,
+    RRD_DIR,
+    RRDCACHED_SOCKET,
+    RUN_DIR,
+    STATE_DIR,
+    Options,
+)
 
 EXIT_USAGE = 1
 
@@ -32,6 +41,8 @@ _PATHS = (
     ("--state-dir", STATE_DIR),
     ("--run-dir", RUN_DIR),
     ("--corosync-conf", COROSYNC_CONF),
+    ("--rrd-dir", RRD_DIR),
+    ("--rrdcached-socket", RRDCACHED_SOCKET),
 )
 
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -65,6 +76,8 @@ def parse(arguments: list[str]) -> Options:
         run_dir=found.run_dir,
         corosync_conf=found.corosync_conf,
         ipc_name=found.ipc_name,
+        rrd_dir=found.rrd_dir,
+        rrdcached_socket=found.rrdcached_socket,
         is_local=found.local,
         is_foreground=found.foreground,
         is_debug=found.debug,

@@ -33,6 +33,7 @@ from pmxcfs.lost_trees import LostTrees
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Write
 from pmxcfs.options import Options
+from pmxcfs.recording import recording
 from pmxcfs.replica import QuorumChanged, Replica, VerifyDue
 from pmxcfs.status.members import ClusterInfo
 from pmxcfs.status.state import ClusterStatus
@@ -107,7 +108,8 @@ async def _run_with_database(
         driver.attach_keeper(lost_trees)
         status = await _status(options, is_standalone=is_standalone)
         async with looked_after(database, driver, options.database):
-            await _serve(options, switch, gid, driver, status, ready, ending)
+            with recording(status, options):
+                await _serve(options, switch, gid, driver, status, ready, ending)
     finally:
         ending.wait_for("the database to close")
         database.close()

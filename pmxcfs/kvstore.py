@@ -6,6 +6,7 @@ Source: docs/PROTOCOL.md, "Key-value group".
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -13,12 +14,19 @@ from pmxcfs.dfsm.application import Comparison, Delivery
 from pmxcfs.dfsm.effects import Effect, Send
 from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member
-from pmxcfs.status.messages import Subtype, decode_update, encode_update
+from pmxcfs.status.messages import Subtype, Update, decode_update, encode_update
 from pmxcfs.status.state import ClusterStatus
 
 log = structlog.get_logger("status")
 
 PROTOCOL_VERSION = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMetrics(Effect):
+    """Write metrics, of whatever node, into their RRD file."""
+
+    update: Update
 
 
 class StatusApplication:
@@ -38,7 +46,7 @@ class StatusApplication:
         if sender == self.me:
             return Delivery(0)
         try:
-            self._take(sender, subtype, payload, now_s)
+            return Delivery(0, self._take(sender, subtype, payload, now_s))
         except ProtocolError as error:
             log.warning("ignored a status message", sender=sender, reason=str(error))
         return Delivery(0)
@@ -93,11 +101,14 @@ class StatusApplication:
         address = self.status.own_address()
         return () if address is None else (Send(*encode_update(address)),)
 
-    def _take(self, sender: Member, subtype: int, payload: bytes, now_s: int) -> None:
+    def _take(self, sender: Member, subtype: int, payload: bytes, now_s: int) -> tuple[Effect, ...]:
         match subtype:
             case Subtype.UPDATE:
-                self.status.receive(sender.node_id, decode_update(payload), now_s)
+                update = decode_update(payload)
+                if self.status.receive(sender.node_id, update, now_s):
+                    return (RecordMetrics(update),)
             case Subtype.LOG:
                 self.status.log.receive(payload)
             case _:
                 raise ProtocolError(f"unknown subtype {subtype}")
+        return ()

@@ -8,6 +8,8 @@ STATE_DIR = Path("/var/lib/pve-cluster")
 RUN_DIR = Path("/run/pve-cluster")
 COROSYNC_CONF = Path("/etc/corosync/corosync.conf")
 IPC_NAME = "pve2"
+RRD_DIR = Path("/var/lib/rrdcached/db")
+RRDCACHED_SOCKET = Path("/var/run/rrdcached.sock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Options:
     run_dir: Path = RUN_DIR
     corosync_conf: Path = COROSYNC_CONF
     ipc_name: str = IPC_NAME
+    rrd_dir: Path = RRD_DIR
+    rrdcached_socket: Path = RRDCACHED_SOCKET
     has_given_name: bool = False
     is_local: bool = False
     is_foreground: bool = False

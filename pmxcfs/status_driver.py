@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from pmxcfs.dfsm.effects import Effect, LeaveGroup, Multicast
+from pmxcfs.kvstore import RecordMetrics
 from pmxcfs.status.members import ClusterInfo
+from pmxcfs.status.rrd import KEY_PREFIX as METRICS_PREFIX
 from pmxcfs.status_node import StatusEvent, StatusNode
 
 
@@ -16,6 +18,20 @@ class Group(Protocol):
 
     def leave(self, *, for_good: bool) -> None:
         """Leave, and join again unless ``for_good``; never blocks."""
+
+
+class Recorder(Protocol):
+    """Where metrics go that are to be kept."""
+
+    def put(self, key: bytes, text: bytes) -> None:
+        """Write what a node measures, without NUL, under a key without prefix; never blocks."""
+
+
+class NoRecorder:
+    """For when nothing is kept."""
+
+    def put(self, key: bytes, text: bytes) -> None:
+        """Nothing is written."""
 
 
 class StatusDriver:
@@ -30,10 +46,15 @@ class StatusDriver:
         self.node = node
         self._clock = clock
         self._group: Group | None = None
+        self._recorder: Recorder = NoRecorder()
 
     def attach(self, group: Group) -> None:
         """Name the group; its events come to ``feed``, but never from within ``multicast``."""
         self._group = group
+
+    def attach_recorder(self, recorder: Recorder) -> None:
+        """Name what writes metrics into files."""
+        self._recorder = recorder
 
     def feed(self, events: Iterable[StatusEvent]) -> None:
         """Take in events, in order, and do what follows from them before returning."""
@@ -61,9 +82,13 @@ class StatusDriver:
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
-            assert self._group is not None, "without a group nothing is sent"
             match effect:
+                case RecordMetrics(update):
+                    key = update.key.removeprefix(METRICS_PREFIX)
+                    self._recorder.put(key, update.value.partition(b"\0")[0])
                 case Multicast(data):
+                    assert self._group is not None, "without a group nothing is sent"
                     self._group.multicast(data)
                 case LeaveGroup(for_good):
+                    assert self._group is not None, "without a group nothing is sent"
                     self._group.leave(for_good=for_good)

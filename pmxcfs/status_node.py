@@ -18,10 +18,10 @@ from pmxcfs.dfsm.events import (
 from pmxcfs.dfsm.machine import Machine
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.identity import Pid
-from pmxcfs.kvstore import PROTOCOL_VERSION, StatusApplication
+from pmxcfs.kvstore import PROTOCOL_VERSION, RecordMetrics, StatusApplication
 from pmxcfs.status.entry import LogEntry
 from pmxcfs.status.messages import Update, encode_log, encode_update
-from pmxcfs.status.state import ClusterStatus
+from pmxcfs.status.state import ClusterStatus, is_metrics
 from pmxcfs.waits.vigil import Vigil, WatchEvent
 
 StatusEvent = GroupEvent | WatchEvent
@@ -84,11 +84,12 @@ class StatusNode:
         """
         update = self.status.publish(key, value, now_s)
         self._unsent_updates.pop(update.key, None)
+        effects: list[Effect] = [RecordMetrics(update)] if is_metrics(update) else []
         if self.mode is Mode.SYNCED:
-            return self._machine.send(*encode_update(update), now_s)
-        if not self.status.is_told_at_sync(update):
+            effects += self._machine.send(*encode_update(update), now_s)
+        elif not self.status.is_told_at_sync(update):
             self._unsent_updates[update.key] = update
-        return []
+        return effects
 
     def log(
         self, *, priority: int, ident: bytes, tag: bytes, text: bytes, pid: int, now_s: int

@@ -35,6 +35,10 @@ def _has_corosync() -> bool:
     return shutil.which("corosync", path="/usr/sbin:/usr/bin:/sbin") is not None
 
 
+def _has_rrdcached() -> bool:
+    return shutil.which("rrdcached") is not None
+
+
 def _has_reference() -> bool:
     return Path(os.environ.get("PMXCFS_REFERENCE", "/nonexistent")).is_file()
 
@@ -43,6 +47,7 @@ PROBES: dict[str, Callable[[], bool]] = {
     "root": _is_root,
     "fuse": _opens_fuse,
     "corosync": _has_corosync,
+    "rrdcached": _has_rrdcached,
     # The C daemon, for mixed clusters: PMXCFS_REFERENCE=/path/to/its/pmxcfs
     "reference": _has_reference,
 }

@@ -1,6 +1,6 @@
 """The latest metrics of all nodes, guests and storages, as the nodes publish them.
 
-They are kept in memory and shown. The files with their history are not written yet.
+They are kept in memory and shown; their history goes into files, see ``archives``.
 
 Source: docs/PROTOCOL.md, "Key-value group" and "Status texts".
 """

@@ -25,6 +25,11 @@ EARLY_KEYS_MAX = 64
 """How many values are kept of a node that the configuration does not name yet."""
 
 
+def is_metrics(update: Update) -> bool:
+    """Whether a value is metrics, which also go into RRD files."""
+    return update.key.startswith(METRICS_PREFIX)
+
+
 class ClusterStatus:
     """Members, values, metrics and log of the cluster.
 
@@ -66,8 +71,8 @@ class ClusterStatus:
         self.membership.learn_online(node_ids)
         self._early = {key: value for key, value in self._early.items() if key in node_ids}
 
-    def receive(self, node_id: NodeId, update: Update, now_s: int) -> None:
-        """Take over what another node publishes.
+    def receive(self, node_id: NodeId, update: Update, now_s: int) -> bool:
+        """Take over what another node publishes; return whether it is news for the RRD files.
 
         Of a node that the configuration does not name, a few values wait for its name: the group
         may be faster than the configuration, and nobody tells twice. Metrics need no waiting.
@@ -80,13 +85,16 @@ class ClusterStatus:
             raise ProtocolError(f"a value of {len(update.value)} bytes")
         if update.key == IP_KEY:
             decode_ip(update.value)
-        if update.key.startswith(METRICS_PREFIX):
-            if name is not None:
-                self._receive_metrics(update, now_s)
-        elif name is not None:
+        if is_metrics(update):
+            if name is None:
+                return False
+            self._receive_metrics(update, now_s)
+            return True
+        if name is not None:
             self._receive(node_id, name, update)
         elif len(self._early.setdefault(node_id, {})) < EARLY_KEYS_MAX:
             self._early[node_id][update.key] = update
+        return False
 
     def publish(self, key: bytes, value: bytes, now_s: int) -> Update:
         """Set a value of our own and return what the other members are to be sent.
@@ -126,7 +134,7 @@ class ClusterStatus:
         if update.key == IP_KEY:
             self._own_ip = decode_ip(update.value)
             self.membership.learn_ip(self.node_name, self._own_ip)
-        elif update.key.startswith(METRICS_PREFIX):
+        elif is_metrics(update):
             self._receive_metrics(update, now_s)
         else:
             self.values.own.set(update.key, update.value)

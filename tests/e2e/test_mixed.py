@@ -7,6 +7,7 @@ that is a second old (the kernel keeps attributes that long), so whoever reads t
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
 from testinfra.host import Host
+
+from tests.golden import archives
 
 from .conftest import MakeLab
 
@@ -25,6 +28,8 @@ OURS = ("node1", "node3")
 THEIRS = "node2"
 
 WITHIN_S = 60.0
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +109,25 @@ def test_what_a_client_of_the_reference_tells_all_nodes_know(lab: Lab, nodes: No
             assert entries_of(node)[0][::2] == (THEIRS, 'said on theirs: "ä"')
             assert json.loads(shown(node, ".version"))["kvstore"][THEIRS] == {"kv/theirs": 0}
             assert shown(node, ".rrd").rstrip("\0") == "pve2-vm/100:1:2:U\n"
+
+    eventually(check, within_s=WITHIN_S)
+
+
+def test_metrics_end_up_in_equal_files_on_all_nodes(lab: Lab, nodes: Nodes) -> None:
+    for name in lab.plan.names:
+        assert lab.exec(name, "mkdir", "-p", str(archives.BASE)).exit_status == 0
+    now_s = int(time.time())
+    for key, text in archives.values(now_s):
+        ask(lab, THEIRS, "set", key, text)
+    look = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.golden.archives", str(now_s))
+
+    def check() -> None:
+        theirs, *ours = [lab.exec(name, *look).stdout for name in (THEIRS, *OURS)]
+        files = json.loads(theirs)
+        assert sum(name.count("/") > 0 for name in files) == 14, "11 files, 3 nodes with storages"
+        for text in ours:
+            assert json.loads(text).keys() == files.keys()
+            assert text == theirs
 
     eventually(check, within_s=WITHIN_S)
 

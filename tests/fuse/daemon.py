@@ -29,6 +29,8 @@ class Daemon:
         self.run_dir = directory / "run"
         self.corosync_conf = directory / "corosync.conf"
         self.ipc_name = f"pve2-{hashlib.sha256(bytes(directory)).hexdigest()[:16]}"
+        self.rrd_dir = directory / "rrd"
+        self.rrdcached_socket = directory / "rrdcached.sock"
         self.log: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -41,6 +43,8 @@ class Daemon:
             *("--state-dir", str(self.state_dir)),
             *("--run-dir", str(self.run_dir)),
             *("--corosync-conf", str(self.corosync_conf)),
+            *("--rrd-dir", str(self.rrd_dir)),
+            *("--rrdcached-socket", str(self.rrdcached_socket)),
             *("--nodename", self.node_name),
             *("--ipc-name", self.ipc_name),
         ]

@@ -22,6 +22,7 @@ from pmxcfs.dfsm.events import ConfigurationChange, Connected, Delivered
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.wire import MessageType, decode_base, decode_normal, decode_state
 from pmxcfs.identity import Member, NodeId, Pid
+from pmxcfs.kvstore import RecordMetrics
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.replica import Replica
@@ -167,6 +168,8 @@ class Process:
 
     def perform(self, effects: list[Effect]) -> None:
         for effect in effects:
+            if isinstance(effect, RecordMetrics):
+                continue
             assert isinstance(effect, Multicast)
             self.to_send.append(effect.data)
 

@@ -14,6 +14,8 @@ def test_the_paths_default_to_the_references() -> None:
     assert options.lock_file == Path("/var/lib/pve-cluster/.pmxcfs.lockfile")
     assert options.pid_file == Path("/run/pve-cluster.pid")
     assert options.corosync_conf == Path("/etc/corosync/corosync.conf")
+    assert options.rrd_dir == Path("/var/lib/rrdcached/db")
+    assert options.rrdcached_socket == Path("/var/run/rrdcached.sock")
     assert [options.is_local, options.is_foreground, options.is_debug] == [False] * 3
 
 

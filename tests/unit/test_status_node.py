@@ -15,7 +15,9 @@ from pmxcfs.dfsm.events import (
 )
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.wire import MessageType, NormalHeader, decode_base
+from pmxcfs.errors import OperationError
 from pmxcfs.identity import Member, NodeId, Pid
+from pmxcfs.kvstore import RecordMetrics
 from pmxcfs.status.members import ClusterInfo, ClusterNode
 from pmxcfs.status.state import ClusterStatus
 from pmxcfs.status_driver import StatusDriver
@@ -37,6 +39,7 @@ class GroupInMemory:
         self.nodes: dict[Member, StatusNode] = {}
         self.messages: deque[tuple[Member, bytes]] = deque()
         self.sent: list[bytes] = []
+        self.recorded: list[tuple[int, bytes]] = []
 
     def join(self, member: Member) -> StatusNode:
         number = member.node_id
@@ -57,8 +60,13 @@ class GroupInMemory:
 
     def perform(self, sender: Member, effects: list[Effect]) -> None:
         for effect in effects:
-            assert isinstance(effect, Multicast)
-            self.messages.append((sender, effect.data))
+            match effect:
+                case RecordMetrics(update):
+                    self.recorded.append((sender.node_id, update.value))
+                case Multicast(data):
+                    self.messages.append((sender, data))
+                case _:
+                    raise AssertionError(effect)
 
     def deliver(self, until: MessageType | None = None) -> None:
         while self.messages:
@@ -138,6 +146,7 @@ def test_what_happens_during_a_synchronisation_reaches_the_others(group: GroupIn
         assert {key: value.version for key, value in table.values.items()} == {b"kv/new": 0}
         assert b"meanwhile" in messages_of(node)
         assert node.status.metrics.dump(NOW_S).text == b"k:1:2\n"
+    assert sorted(group.recorded) == [(number, b"1:2\0") for number in (1, 2, 3)]
 
 
 def test_a_value_removed_and_set_again_while_nobody_listens_stays_set(
@@ -189,6 +198,27 @@ def test_without_a_group_everything_works_here() -> None:
     assert status.values.own.values[b"kv/x"].data == b"1"
     assert status.metrics.dump(NOW_S).text == b"k:1\n"
     assert next(status.log.entries()).message == b"999"
+
+
+class Archive:
+    """Keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[bytes, bytes]] = []
+
+    def put(self, key: bytes, text: bytes) -> None:
+        self.kept.append((key, text))
+
+
+def test_own_metrics_are_handed_on_to_be_kept_and_refused_ones_are_not() -> None:
+    driver, archive = StatusDriver(StatusNode(ClusterStatus("node1")), lambda: NOW_S), Archive()
+    driver.attach_recorder(archive)
+    with pytest.raises(OperationError):
+        driver.publish(b"rrd/pve2-vm/1", b"1:2\0cut")
+    assert archive.kept == []
+    driver.publish(b"rrd/pve2-vm/1", b"1:2\0cut\0")
+    driver.publish(b"kv/x", b"1")
+    assert archive.kept == [(b"pve2-vm/1", b"1:2")]
 
 
 class Recorder:

@@ -161,8 +161,8 @@ def test_bad_metrics_are_refused(status: ClusterStatus, value: bytes) -> None:
 def test_metrics_are_not_kept_of_a_node_that_the_cluster_does_not_have(
     status: ClusterStatus,
 ) -> None:
-    status.receive(THREE, Update(b"rrd/k", b"1\0"), NOW_S)
-    status.receive(TWO, Update(b"rrd/l", b"2\0"), NOW_S)
+    assert not status.receive(THREE, Update(b"rrd/k", b"1\0"), NOW_S)
+    assert status.receive(TWO, Update(b"rrd/l", b"2\0"), NOW_S)
     assert status.metrics.dump(NOW_S).text == b"l:2\n"
 
 

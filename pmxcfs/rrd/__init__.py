@@ -1,0 +1,1 @@
+"""The files with the history of metrics, written in a thread of their own."""
