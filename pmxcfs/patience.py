@@ -3,6 +3,7 @@
 import structlog
 import trio
 
+from pmxcfs.committing import Batch
 from pmxcfs.dcdb import DiskState
 from pmxcfs.driver import Driver
 
@@ -29,18 +30,17 @@ async def be_patient(driver: Driver) -> None:
     while True:
         await driver.wait_for_trouble()
         while driver.waiting is not None or driver.replica.disk is DiskState.REFUSING:
-            if driver.waiting is not None:
-                await _wait_out(driver)
+            if (batch := driver.waiting) is not None:
+                await _wait_out(driver, batch)
             else:
                 await trio.sleep(PROBE_PERIOD_S)
                 driver.retry()
 
 
-async def _wait_out(driver: Driver) -> None:
-    """See one batch through, or stop waiting."""
-    batch, waited_s = driver.waiting, 0.0
-    pause_s, is_logged = RETRY_S_MIN, False
-    while driver.waiting is batch and batch is not None:
+async def _wait_out(driver: Driver, batch: Batch) -> None:
+    """See the waiting batch through, or stop waiting."""
+    waited_s, pause_s, is_logged = 0.0, RETRY_S_MIN, False
+    while driver.waiting is batch:
         if waited_s >= WAIT_S_MAX:
             driver.stop_waiting()
             return

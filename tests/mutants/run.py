@@ -24,7 +24,7 @@ from tests.mutants.scope import ROOT, Tests, tests_by_module
 from tests.mutants.trial import Trials, Verdict, time_of
 
 _LIMIT_FACTOR = 10
-_LIMIT_S_MIN = 20.0
+_LIMIT_S_MIN = 10.0
 
 
 @dataclass(slots=True)

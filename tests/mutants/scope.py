@@ -40,6 +40,8 @@ _DCDB = (
     "tests/sim/test_transcripts.py",
 )
 
+_WAITING = ("tests/unit/test_patience.py", "tests/unit/test_driver.py")
+
 _TESTS_BY_PATTERN = {
     "pmxcfs/memdb/*.py": _MEMDB,
     "pmxcfs/fuse/permissions.py": ("tests/unit/fuse/test_permissions.py", "tests/unit/fuse"),
@@ -49,6 +51,12 @@ _TESTS_BY_PATTERN = {
     "pmxcfs/rows.py": ("tests/unit/test_rows.py", *_DATABASE),
     "pmxcfs/vetting.py": _DATABASE,
     "pmxcfs/checkpoints.py": ("tests/unit/test_checkpoints.py", *_DATABASE),
+    "pmxcfs/committing.py": ("tests/unit/test_committing.py", *_WAITING),
+    "pmxcfs/patience.py": _WAITING,
+    "pmxcfs/syncing.py": ("tests/unit/test_syncing.py",),
+    "pmxcfs/upkeep.py": ("tests/unit/test_upkeep.py",),
+    "pmxcfs/lost_trees.py": ("tests/unit/test_lost_trees.py",),
+    "pmxcfs/replica.py": _DCDB,
 }
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from errno import ENOSPC
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 import pytest
@@ -74,6 +74,7 @@ def test_the_newest_ten_stay(trees: LostTrees, tmp_path: Path) -> None:
     ("error", "is_temporary"),
     [
         (OSError(ENOSPC, "no space"), True),
+        (OSError(EDQUOT, "no more of the quota"), True),
         (TemporaryStorageError("full"), True),
         (StorageError("broken"), False),
         (PermissionError(13, "no"), False),
@@ -93,11 +94,21 @@ def test_what_cannot_be_kept_stops_the_synchronisation_and_leaves_nothing(
     assert names(tmp_path) == []
 
 
+def test_what_a_crash_left_of_a_tree_being_kept_is_in_nobodys_way(
+    trees: LostTrees, tmp_path: Path
+) -> None:
+    for ending in ("", "-wal", "-shm", "-journal"):
+        (tmp_path / f"{NAME}.new{ending}").write_bytes(b"half of it" * 1000)
+    trees.keep(tuple(a_tree().entries()), NOW_S)
+    assert names(tmp_path) == [NAME]
+
+
 def test_the_mark_outlives_the_process_until_it_is_taken_away(
     trees: LostTrees, tmp_path: Path
 ) -> None:
     assert trees.unshared_since() is None
     trees.mark_unshared(42)
+    assert (tmp_path / "config.db.unshared").stat().st_mode & 0o777 == 0o600
     again = LostTrees(tmp_path / "config.db", write_database)
     assert again.unshared_since() == 42
     again.mark_unshared(None)
@@ -106,8 +117,32 @@ def test_the_mark_outlives_the_process_until_it_is_taken_away(
 
 
 def test_a_mark_that_makes_no_sense_means_everything(trees: LostTrees, tmp_path: Path) -> None:
-    (tmp_path / "config.db.unshared").write_text("?")
+    mark = tmp_path / "config.db.unshared"
+    mark.write_text("?")
     assert trees.unshared_since() == 1
+    mark.unlink()
+    mark.mkdir()
+    assert trees.unshared_since() == 1
+
+
+def test_the_same_mark_is_written_once(trees: LostTrees, tmp_path: Path) -> None:
+    mark = tmp_path / "config.db.unshared"
+    trees.mark_unshared(42)
+    first = mark.stat().st_ino
+    trees.mark_unshared(42)
+    assert mark.stat().st_ino == first
+    trees.mark_unshared(41)
+    assert trees.unshared_since() == 41
+
+
+def test_a_mark_that_somebody_took_away_is_nothing_to_speak_of(
+    trees: LostTrees, tmp_path: Path
+) -> None:
+    trees.mark_unshared(42)
+    (tmp_path / "config.db.unshared").unlink()
+    with capture_logs() as lines:
+        trees.mark_unshared(None)
+    assert lines == []
 
 
 def test_a_mark_that_cannot_be_written_is_logged_and_tried_again(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A database that takes nothing for a while: what waits, for how long, and what then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from errno import EIO
 
@@ -16,7 +16,7 @@ from pmxcfs.dfsm.modes import Mode
 from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError, StorageError, TemporaryStorageError
 from pmxcfs.identity import Member
-from pmxcfs.memdb.entry import ROOT_INODE, Entry, EntryType, Inode
+from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, Inode
 from pmxcfs.memdb.operations import Create, Mkdir, Operation, Rename, Write
 from pmxcfs.patience import PROBE_PERIOD_S, RETRY_S_MAX, WAIT_S_MAX, be_patient
 from pmxcfs.replica import QuorumChanged, VerifyDue
@@ -318,9 +318,9 @@ async def test_a_lock_that_stays_is_an_error_after_the_bound_and_said_at_both_en
         with pytest.raises(OperationError) as refusal:
             await driver.submit(Create(b"a"))
         assert refusal.value.errno == EIO
-        assert trio.current_time() - start == pytest.approx(WAIT_S_MAX)
-        await trio.sleep(5 * PROBE_PERIOD_S)
-        assert disk.probes in (4, 5)
+        assert trio.current_time() - start == pytest.approx(10)
+        await trio.sleep(4.5)
+        assert disk.probes == 4
         disk.refusal = None
         await trio.sleep(1.5 * PROBE_PERIOD_S)  # one alone might end just before the probe
         await driver.submit(Create(b"b"))
@@ -342,7 +342,7 @@ async def test_every_batch_has_the_whole_time(
         with trio.move_on_after(WAIT_S_MAX - 1):
             await driver.submit(Create(name))
         disk.refusal = None
-        await trio.sleep(1)
+        await trio.sleep(RETRY_S_MAX)
     assert names(driver) == [b"a", b"b", b"c"]
 
 
@@ -356,12 +356,32 @@ async def test_what_was_not_tried_while_the_process_stood_still_is_tried_again(
     disk.refusal = LOCKED
     driver.begin(Create(b"a"), results.append)
     await trio.testing.wait_all_tasks_blocked()
-    mock_clock.jump(10 * WAIT_S_MAX)
-    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(9):  # each counts a second
+        mock_clock.jump(60)
+        await trio.testing.wait_all_tasks_blocked()
     disk.refusal = None
     mock_clock.jump(RETRY_S_MAX)
     await trio.testing.wait_all_tasks_blocked()
     assert results == [0]
+
+
+async def test_it_is_tried_again_soon_then_less_often_then_every_tenth_of_a_second(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    disk = Disk()
+    driver = standalone(disk)
+    nursery.start_soon(be_patient, driver)
+    tries_ms: list[int] = []
+
+    def refuse(changes: Sequence[Change]) -> None:
+        tries_ms.append(round(1000 * (trio.current_time() - start)))
+        raise LOCKED
+
+    disk.commit = refuse  # type: ignore[method-assign]
+    start = trio.current_time()
+    driver.begin(Create(b"a"), lambda result: None)
+    await trio.sleep(0.4)
+    assert tries_ms == [0, 2, 6, 14, 30, 62, 126, 226, 326]
 
 
 async def test_the_last_reason_for_the_waiting_is_the_one_that_is_told(

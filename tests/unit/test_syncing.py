@@ -85,3 +85,15 @@ async def test_a_disk_that_does_not_answer_is_given_up(
     with pytest.raises(TemporaryStorageError):
         await syncs.wait()
     disk.may_end.release()
+
+
+async def test_a_disk_that_hangs_does_not_keep_the_daemon_from_ending() -> None:
+    disk = SlowDisk()
+    syncs = SharedSync(disk.sync)
+    with trio.fail_after(WITHIN_S / 2):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(syncs.run)
+            nursery.start_soon(syncs.wait)
+            await begun(disk, 1)
+            nursery.cancel_scope.cancel()
+    disk.may_end.release()
