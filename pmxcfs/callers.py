@@ -25,10 +25,10 @@ QUIET_S = 10.0
 
 
 class Callers:
-    """Those who wait, and what was said of them last."""
+    """Those who wait, how many they are (``count``), and what was said of them last."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._size_bytes = 0
         self._said_at_s: dict[str, float] = {}
 
@@ -40,15 +40,15 @@ class Callers:
             OperationError: EBUSY, there is none.
         """
         size_bytes = len(operation.data) if isinstance(operation, Write) else 0
-        if self._count >= CALLERS_MAX or self._size_bytes + size_bytes > BYTES_MAX:
-            self._say("too many changes wait for the group, refusing more", count=self._count)
+        if self.count >= CALLERS_MAX or self._size_bytes + size_bytes > BYTES_MAX:
+            self._say("too many changes wait for the group, refusing more", count=self.count)
             raise OperationError(EBUSY)
-        self._count += 1
+        self.count += 1
         self._size_bytes += size_bytes
         try:
             yield
         finally:
-            self._count -= 1
+            self.count -= 1
             self._size_bytes -= size_bytes
 
     def tell_gave_up(
@@ -60,7 +60,7 @@ class Callers:
             operation=type(operation).__name__,
             waits_for=list(waits_for),
             waited_s=waited_s,
-            waiting=self._count,
+            waiting=self.count,
         )
 
     def _say(self, sentence: str, **facts: object) -> None:

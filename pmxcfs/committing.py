@@ -68,11 +68,12 @@ class _NoKeeper:
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """Effects that wait for the disk, the changes among them, and why: what the last try said."""
+    """Effects that wait for the disk, the changes among them, since when, and what the last try said."""
 
     effects: Sequence[Effect]
     changes: Sequence[Change]
     error: TemporaryStorageError
+    since_s: int
 
 
 class Committer:
@@ -84,6 +85,7 @@ class Committer:
         waiting: the batch that waits for the disk.
         trouble: set when the database begins to be in need of ``retry``.
         over: set unless changes are refused until the database can be written again.
+        refusal: why changes are refused; None while they are not.
         keeper: is asked before a commit to keep what that would drop.
     """
 
@@ -93,6 +95,7 @@ class Committer:
         self._clock = clock
         self.keeper: Keeper = _NoKeeper()
         self.waiting: Batch | None = None
+        self.refusal: StorageError | None = None
         self.trouble = trio.Event()
         self.over = trio.Event()
         self.over.set()
@@ -111,7 +114,7 @@ class Committer:
             self._write(effects, changes)
         except TemporaryStorageError as error:
             self._replica.take_back(changes, self._clock())
-            self.waiting = Batch(effects, changes, error)
+            self.waiting = Batch(effects, changes, error, self._clock())
             self.trouble.set()
             return ()
         except StorageError as error:
@@ -145,6 +148,7 @@ class Committer:
             error=str(batch.error),
         )
         self.over = trio.Event()
+        self.refusal = batch.error
         consequences = self._replica.on_disk_refusing(self._clock())
         return self._refused(batch.effects, consequences)
 
@@ -172,6 +176,7 @@ class Committer:
     def _recovered(self) -> Sequence[Effect]:
         log.warning("the database can be written again: changes are taken again")
         self.over.set()
+        self.refusal = None
         return self._replica.on_disk_writable(self._clock())
 
     def _failed(self, effects: Sequence[Effect], error: StorageError) -> Sequence[Effect]:
@@ -179,6 +184,7 @@ class Committer:
             return self._refused(effects, ())
         log.critical("the database failed: no more changes until a restart", error=str(error))
         self.over.set()
+        self.refusal = error
         return self._refused(effects, self._replica.on_disk_failed(self._clock()))
 
     def _refused(

@@ -13,7 +13,7 @@ import trio
 from pmxcfs import instance, views
 from pmxcfs.address import own_address
 from pmxcfs.clockwork import tell_time
-from pmxcfs.control import SOCKET_NAME, StatusSocket
+from pmxcfs.control import CONTROL_NAME, SOCKET_NAME, ControlSocket, StatusSocket
 from pmxcfs.database import Database, write_database
 from pmxcfs.dcdb import COROSYNC_CONF, PublishCorosyncConf
 from pmxcfs.dfsm.events import GroupEvent
@@ -24,6 +24,7 @@ from pmxcfs.fuse import session, virtual_files
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.identity import LOCAL_NODE_ID, Member, NodeId, Pid
+from pmxcfs.inquiries import Inquiries, Troubles
 from pmxcfs.instance import StartError
 from pmxcfs.ipc.handlers import Handlers
 from pmxcfs.ipc.service import IpcService
@@ -109,7 +110,7 @@ async def _run_with_database(
         status = await _status(options, is_standalone=is_standalone)
         async with looked_after(database, driver, options.database):
             with recording(status, options):
-                await _serve(options, switch, gid, driver, status, ready, ending)
+                await _serve(options, switch, gid, driver, status, lost_trees, ready, ending)
     finally:
         ending.wait_for("the database to close")
         database.close()
@@ -162,14 +163,16 @@ async def _serve(
     gid: int,
     driver: Driver,
     status: StatusDriver,
+    lost_trees: LostTrees,
     ready: Callable[[], None],
     ending: Ending,
 ) -> None:
     """Start what the mount depends on, serve the mount, and stop in the reverse order."""
     replica = driver.replica
     process = views.Process(Pid(os.getpid()), int(time.time()))
-    operations = _operations(driver, status, process, switch, gid)
-    control = StatusSocket(
+    debug = _debug_of(switch)
+    operations = _operations(driver, status, process, debug, gid)
+    status_socket = StatusSocket(
         options.run_dir / SOCKET_NAME,
         gid,
         lambda: views.status_line(replica, status.node.status, process),
@@ -180,9 +183,14 @@ async def _serve(
     async with (
         session.mounted(operations, options.mountpoint) as mount,
         ending.then_for("the kernel to unmount"),
-        group(driver, status, options),
+        group(driver, status, options) as troubles,
         trio.open_nursery() as services,
     ):
+        await services.start(status_socket.run)
+        inquiries = Inquiries(
+            driver, status, process, options, lost_trees, troubles, debug
+        )
+        control = ControlSocket(options.run_dir / CONTROL_NAME, gid, inquiries.answerers())
         await services.start(control.run)
         await services.start(ipc.run)
         await services.start(_stop_on_signal, mount, ending)
@@ -200,14 +208,29 @@ async def _serve(
         services.cancel_scope.cancel()
 
 
+def _debug_of(switch: DebugSwitch) -> Callable[[bool | None], bool]:
+    """Return what turns the debug lines on or off, unless told None, and says which they are."""
+
+    def debug(wanted: bool | None) -> bool:
+        if wanted is not None:
+            switch.is_on = wanted
+            log.info("debug lines are switched", on=wanted)
+        return switch.is_on
+
+    return debug
+
+
 def _operations(
-    driver: Driver, status: StatusDriver, process: views.Process, switch: DebugSwitch, gid: int
+    driver: Driver,
+    status: StatusDriver,
+    process: views.Process,
+    debug: Callable[[bool | None], bool],
+    gid: int,
 ) -> PmxcfsOperations:
     replica, known = driver.replica, status.node.status
 
     def set_debug(is_on: bool) -> None:
-        switch.is_on = is_on
-        log.info("debug lines are switched", on=is_on)
+        debug(is_on)
 
     virtual: list[virtual_files.VirtualObject] = [
         *virtual_files.node_links(replica.node_name),
@@ -218,7 +241,7 @@ def _operations(
         virtual_files.read_only(b".vmlist", lambda: views.vmlist_text(replica)),
         virtual_files.read_only(b".clusterlog", lambda: views.clusterlog_text(known)),
         virtual_files.read_only(b".rrd", lambda: views.rrd_text(known, _now_s())),
-        virtual_files.debug_switch(lambda: switch.is_on, set_debug),
+        virtual_files.debug_switch(lambda: debug(None), set_debug),
     ]
     return PmxcfsOperations(driver, virtual, gid=gid)
 
@@ -226,18 +249,18 @@ def _operations(
 @asynccontextmanager
 async def _standalone_group(
     driver: Driver, status: StatusDriver, options: Options
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Troubles]:
     """Be the tree's group alone; the status needs none."""
     group = LoopbackGroup(Member(LOCAL_NODE_ID, Pid(os.getpid())), driver.feed)
     driver.attach(group)
     group.start()
-    yield
+    yield dict
 
 
 @asynccontextmanager
 async def _cluster_group(
     driver: Driver, status: StatusDriver, options: Options
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Troubles]:
     """Take part in the cluster: the groups, the quorum and the list of nodes, each on its own."""
     # Only a cluster needs corosync's libraries.
     from pmxcfs.corosync.cmap import ClusterMapWatch
@@ -272,7 +295,12 @@ async def _cluster_group(
             nursery.start_soon(task)
         nursery.start_soon(_verify_now_and_then, driver)
         nursery.start_soon(tell_time, driver.feed, status.feed)
-        yield
+        yield lambda: {
+            "quorum": quorum.trouble,
+            "cmap": nodes.trouble,
+            "tree": group.trouble,
+            "status": status_group.trouble,
+        }
         nursery.cancel_scope.cancel()
 
 

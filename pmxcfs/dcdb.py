@@ -40,9 +40,13 @@ LOST_PATHS_LOGGED_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class Commit(Effect):
-    """Write these changes to the database; nobody may hear of them before that is done."""
+    """Write these changes to the database; nobody may hear of them before that is done.
+
+    ``is_copy`` tells a synchronisation from an operation.
+    """
 
     changes: tuple[Change, ...]
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,7 @@ class TreeApplication:
         self._warn_of_limits()
         return [
             *losing,
-            Commit(changes),
+            Commit(changes, is_copy=True),
             ForgetAll(),
             *self.publication(notify=False),
         ]

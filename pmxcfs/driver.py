@@ -66,6 +66,7 @@ class Driver:
         self._group: Group | None = None
         self._cache: KernelCache = NoKernelCache()
         self._publish: Callable[[PublishCorosyncConf], None] = lambda effect: None
+        self._tap: Callable[[Sequence[Effect]], None] = lambda effects: None
         self._sync: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self._tickets = itertools.count(1)
         self._waiters = Callers()
@@ -79,6 +80,21 @@ class Driver:
         """The batch that the database could not take yet; everything else queues behind it."""
         return self._committer.waiting
 
+    @property
+    def storage_refusal(self) -> StorageError | None:
+        """Why the database takes no changes, for a while or for good; None if it does."""
+        return self._committer.refusal
+
+    @property
+    def caller_count(self) -> int:
+        """How many local callers wait for their changes."""
+        return self._waiters.count
+
+    @property
+    def queued(self) -> int:
+        """How many events and requests queue behind the database."""
+        return len(self._inbox)
+
     def attach(self, group: Group) -> None:
         """Name the group; its events come to ``feed``."""
         self._group = group
@@ -90,6 +106,10 @@ class Driver:
     def attach_publisher(self, publish: Callable[[PublishCorosyncConf], None]) -> None:
         """Name what brings a changed corosync.conf to the host; it must not block."""
         self._publish = publish
+
+    def attach_tap(self, tap: Callable[[Sequence[Effect]], None]) -> None:
+        """Name what is told of effects once they are performed; it must not block."""
+        self._tap = tap
 
     def attach_keeper(self, keeper: Keeper) -> None:
         """Name what keeps a tree that a synchronisation drops."""
@@ -213,6 +233,7 @@ class Driver:
     def _perform_all(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             self._perform_one(effect)
+        self._tap(effects)
 
     def _perform_one(self, effect: Effect) -> None:
         match effect:

@@ -32,6 +32,8 @@ from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import Delete, Operation, SetMtime, UnlockRequest
 from pmxcfs.memdb.paths import is_lock_path
+from pmxcfs.waits.moments import Moments
+from pmxcfs.waits.stalls import Waiting
 from pmxcfs.waits.vigil import NodesNamed, Vigil, WatchEvent
 
 log = structlog.get_logger("dcdb")
@@ -58,6 +60,9 @@ class Replica:
 
     New operations are multicast only while the group is in sync, since the reference lets trees
     diverge otherwise; until then they are held back here.
+
+    Attributes:
+        moments: since when quorum, sync (the mode) and disk are as they are.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Replica:
     ) -> None:
         self.node_name = node_name
         self.is_standalone = standalone
+        self.moments = Moments()
         self._application = TreeApplication(memdb, unshared_since)
         self._application.is_quorate = standalone
         if standalone:
@@ -125,6 +131,37 @@ class Replica:
         return self._vigil.culprits
 
     @property
+    def waiting(self) -> Waiting | None:
+        """What the group waits for at the moment."""
+        return self._vigil.waiting
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether changes are refused because the group has not got on for too long."""
+        return self._vigil.is_stuck
+
+    @property
+    def ring(self) -> frozenset[NodeId]:
+        """The nodes that corosync reaches; none while its quorum service is away."""
+        return self._vigil.ring
+
+    @property
+    def held_back(self) -> int:
+        """How many changes wait here until the group is in sync."""
+        return len(self._held)
+
+    @property
+    def refusal(self) -> int | None:
+        """Return the errno that every change gets at the moment, or None."""
+        if self.has_failed or self.mode is Mode.ERROR:
+            return EIO
+        if not self.is_quorate:
+            return EACCES
+        if self.mode is Mode.VERSION_ERROR or self._vigil.is_stuck:
+            return EBUSY
+        return None
+
+    @property
     def leader(self) -> NodeId | None:
         """The node whose tree all members took over at the last sync."""
         leader = self._application.leader
@@ -132,7 +169,7 @@ class Replica:
 
     def submit(self, ticket: Ticket, operation: Operation, now_s: int) -> list[Effect]:
         """Ask for a change on behalf of a local caller, who gets exactly one Answer."""
-        refusal = self._refusal()
+        refusal = self.refusal
         if refusal is not None:
             return [Answer(ticket, -refusal)]
         if self.mode is not Mode.SYNCED:
@@ -230,7 +267,8 @@ class Replica:
     def _finish(self, effects: list[Effect], now_s: int) -> list[Effect]:
         """Send what was held back as soon as it may be sent, or refuse it."""
         finished = list(effects)
-        refusal = self._refusal()
+        self.moments.note(now_s, quorum=self.is_quorate, sync=self.mode, disk=self.disk)
+        refusal = self.refusal
         while self._held and (refusal is not None or self.mode is Mode.SYNCED):
             ticket, operation = self._held.popleft()
             finished += (
@@ -239,16 +277,6 @@ class Replica:
                 else [Answer(ticket, -refusal)]
             )
         return finished
-
-    def _refusal(self) -> int | None:
-        """Return the errno that every change gets at the moment, or None."""
-        if self.has_failed or self.mode is Mode.ERROR:
-            return EIO
-        if not self.is_quorate:
-            return EACCES
-        if self.mode is Mode.VERSION_ERROR or self._vigil.is_stuck:
-            return EBUSY
-        return None
 
     def _send(self, ticket: Ticket, operation: Operation, now_s: int) -> list[Effect]:
         try:

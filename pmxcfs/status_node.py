@@ -22,6 +22,7 @@ from pmxcfs.kvstore import PROTOCOL_VERSION, RecordMetrics, StatusApplication
 from pmxcfs.status.entry import LogEntry
 from pmxcfs.status.messages import Update, encode_log, encode_update
 from pmxcfs.status.state import ClusterStatus, is_metrics
+from pmxcfs.waits.stalls import Waiting
 from pmxcfs.waits.vigil import Vigil, WatchEvent
 
 StatusEvent = GroupEvent | WatchEvent
@@ -57,6 +58,11 @@ class StatusNode:
     def mode(self) -> Mode:
         """Where this node stands in the replication protocol."""
         return self._machine.mode
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What the group waits for at the moment."""
+        return self._vigil.waiting
 
     def start_log(self, pid: Pid, now_s: int) -> None:
         """Log that the daemon starts; a log that is told to others must not be empty."""

@@ -70,7 +70,7 @@ def clusterlog_text(
         ident: only those of this user, if not empty.
     """
     shown = islice(status.log.entries(ident), entries_max)
-    entries = ",\n".join(map(_log_line, shown))
+    entries = ",\n".join(map(log_line, shown))
     return _lines("{", '"data": [', *([entries] if entries else []), "]", "}")
 
 
@@ -106,7 +106,7 @@ def status_line(replica: Replica, status: ClusterStatus, process: Process) -> by
         "pid": process.pid,
         "mode": "standalone" if replica.is_standalone else "cluster",
         "quorate": replica.is_quorate,
-        "sync": _sync_word(replica.mode),
+        "sync": sync_word(replica.mode),
         "members": [
             {"node_id": member.node_id, "pid": member.pid, "name": name_of(member.node_id)}
             for member in replica.members
@@ -119,6 +119,20 @@ def status_line(replica: Replica, status: ClusterStatus, process: Process) -> by
         "tree_checksum": tree_checksum(replica.memdb.tree).hex(),
     }
     return json.dumps(line).encode() + b"\n"
+
+
+def log_line(entry: LogEntry) -> str:
+    """Return one entry of the cluster log as a line of JSON."""
+    return (
+        f'{{"uid": {entry.uid}, "time": {entry.time_s}, "pri": {entry.priority}, '
+        f'"tag": {quoted(entry.tag)}, "pid": {entry.pid}, "node": {quoted(entry.node)}, '
+        f'"user": {quoted(entry.ident)}, "msg": {quoted_message(entry)}}}'
+    )
+
+
+def sync_word(mode: Mode) -> str:
+    """Return what a mode is called in JSON."""
+    return mode.name.lower().replace("_", "-")
 
 
 def _value_versions(status: ClusterStatus) -> list[str]:
@@ -141,18 +155,6 @@ def _node(node: ClusterNode, status: ClusterStatus) -> str:
     is_online, ip = status.membership.is_online(node.node_id), status.membership.ip_of(node.name)
     address = f', "ip": {quoted(ip)}' if ip is not None else ""
     return f'  {quoted(node.name)}: {{ "id": {node.node_id}, "online": {int(is_online)}{address}}}'
-
-
-def _log_line(entry: LogEntry) -> str:
-    return (
-        f'{{"uid": {entry.uid}, "time": {entry.time_s}, "pri": {entry.priority}, '
-        f'"tag": {quoted(entry.tag)}, "pid": {entry.pid}, "node": {quoted(entry.node)}, '
-        f'"user": {quoted(entry.ident)}, "msg": {quoted_message(entry)}}}'
-    )
-
-
-def _sync_word(mode: Mode) -> str:
-    return mode.name.lower().replace("_", "-")
 
 
 def _lines(*lines: str) -> bytes:

@@ -146,7 +146,8 @@ def _nodes(values: Mapping[str, Value]) -> Iterator[ClusterNode]:
     for _, fields in sorted(fields_of.items()):
         node_id, name = fields.get("nodeid"), fields.get("name", fields.get("ring0_addr"))
         if isinstance(node_id, int) and node_id and isinstance(name, str) and name:
-            yield ClusterNode(NodeId(node_id), name)
+            votes = fields.get("quorum_votes")
+            yield ClusterNode(NodeId(node_id), name, votes if isinstance(votes, int) else 1)
 
 
 class ClusterMapWatch(Watch[CmapHandle]):

@@ -8,7 +8,7 @@ import trio
 
 from pmxcfs.corosync.cpg import CpgEvent, CpgHandle
 from pmxcfs.corosync.handle import Code, CorosyncError, ask_in_time, close_in_time, open_told
-from pmxcfs.corosync.restarts import Restarts, Timing
+from pmxcfs.corosync.restarts import Restarts, Timing, Trouble
 from pmxcfs.corosync.sender import Sender
 from pmxcfs.dfsm.events import (
     ConfigurationChange,
@@ -64,6 +64,11 @@ class CpgGroup:
         self._leave_asked = trio.Event()
         self._is_member = False
         self._is_gone_for_good = False
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What keeps us from being a member."""
+        return self._restarts.trouble
 
     def multicast(self, data: bytes) -> None:
         """Send to all members, ourselves included; never blocks. A failure comes as an event."""

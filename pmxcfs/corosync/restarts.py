@@ -1,5 +1,6 @@
 """When a lost service of corosync is tried again, and how much of it is logged."""
 
+import time
 from dataclasses import dataclass
 
 import trio
@@ -36,12 +37,23 @@ CALM_S = 300.0
 """After so long in the group, leaving it is no repetition."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a service of corosync cannot be used, in words, and since when (UNIX seconds)."""
+
+    sentence: str
+    since_s: int
+
+
 class Restarts:
     """Spaces the attempts to start one service and logs the first failure of a series.
 
     Args:
         log: the logger of the service's domain.
         timing: how far the attempts are apart.
+
+    Attributes:
+        trouble: what keeps the service from working; None if nothing that we know of.
 
     Source: docs/PROTOCOL.md, "corosync".
     """
@@ -51,6 +63,7 @@ class Restarts:
         self._timing = timing
         self._last_attempt_s: float | None = None
         self._is_failing = False
+        self.trouble: Trouble | None = None
         self._left_at_s: float | None = None
         self._leaves = 0
 
@@ -86,9 +99,11 @@ class Restarts:
         if not self._is_failing:
             self._log.warning("cannot use corosync, trying again until it works", error=str(error))
         self._is_failing = True
+        self._note_trouble(str(error))
 
     def note_silence(self) -> None:
         """Corosync keeps us waiting for a connection; may be called from any thread."""
+        self._note_trouble("corosync does not answer, it does not let us connect")
         self._log.warning(
             "corosync does not answer, waiting for it to let us connect",
             waited_s=self._timing.answer_s_max,
@@ -99,3 +114,8 @@ class Restarts:
         if self._is_failing:
             self._log.info("corosync works again")
         self._is_failing = False
+        self.trouble = None
+
+    def _note_trouble(self, sentence: str) -> None:
+        since_s = int(time.time()) if self.trouble is None else self.trouble.since_s
+        self.trouble = Trouble(sentence, since_s)

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from pmxcfs.corosync.handle import CorosyncError, Handle, close_in_time, open_told
-from pmxcfs.corosync.restarts import Restarts, Timing
+from pmxcfs.corosync.restarts import Restarts, Timing, Trouble
 
 AnyHandle = TypeVar("AnyHandle", bound=Handle[Any])
 
@@ -23,6 +23,11 @@ class Watch(ABC, Generic[AnyHandle]):
         self._timing = timing or Timing()
         self._log = structlog.get_logger(log_domain)
         self._restarts = Restarts(self._log, self._timing)
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What keeps us from listening."""
+        return self._restarts.trouble
 
     async def run(self) -> None:
         """Listen whenever possible. Runs until cancelled."""

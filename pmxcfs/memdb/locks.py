@@ -4,7 +4,7 @@ A lock is a directory below ``priv/lock``. Ages are never derived from stored ti
 when this process first saw the lock in its present state.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 LOCK_LIFETIME_S = 120
@@ -30,6 +30,11 @@ class LockTable:
     def __contains__(self, path: object) -> bool:
         """Whether a timer runs for the lock at this path."""
         return path in self._sightings
+
+    def ages(self, now_s: int) -> Iterator[tuple[bytes, int]]:
+        """Yield the path of each lock and for how many seconds it has been in its state."""
+        for path, seen in self._sightings.items():
+            yield path, max(0, now_s - seen.since_s)
 
     def start(self, path: bytes, checksum: bytes, now_s: int) -> None:
         """Start the timer of a lock, or start it anew."""

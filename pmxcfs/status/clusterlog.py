@@ -28,12 +28,16 @@ class ClusterLog:
         node_name: under which this node logs.
         first_uid: number of our first entry. If it rises within each second, a daemon that is
             started again within one does not make entries that look like those of its predecessor.
+
+    Attributes:
+        revision: counts what has happened to the log, so that who follows it need not compare.
     """
 
     def __init__(self, node_name: bytes, first_uid: int = 1) -> None:
         self._node_name = node_name
         self._node_digest = digest(node_name)
         self._next_uid = first_uid
+        self.revision = 0
         self._ring = Ring()
         self._newest: dict[int, tuple[int, int]] = {}
 
@@ -90,6 +94,7 @@ class ClusterLog:
         logs = [self._log_of(member, state, me) for member, state in states.items()]
         entries = _sorted(_newest_of(logs))
         self._ring = Ring(entries)
+        self.revision += 1
         self._newest = {}
         for entry in entries:
             self._note(entry)
@@ -105,6 +110,7 @@ class ClusterLog:
 
     def _insert(self, entry: LogEntry) -> None:
         self._ring.add(entry)
+        self.revision += 1
         self._note(entry)
 
     def _note(self, entry: LogEntry) -> None:

@@ -8,10 +8,11 @@ from pmxcfs.identity import NodeId
 
 @dataclass(frozen=True, slots=True)
 class ClusterNode:
-    """A node that corosync's configuration names."""
+    """A node that corosync's configuration names, and its votes."""
 
     node_id: NodeId
     name: str
+    votes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class ClusterInfo:
     name: str
     config_version: int
     nodes: tuple[ClusterNode, ...]
+
+    @property
+    def votes(self) -> int:
+        """The votes of all nodes together."""
+        return sum(node.votes for node in self.nodes)
 
 
 class Membership:

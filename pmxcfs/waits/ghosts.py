@@ -20,11 +20,14 @@ class Ghosts:
 
     Args:
         domain: whose log lines these are.
+
+    Attributes:
+        ring: the nodes in the ring; none while the quorum service is away.
     """
 
     def __init__(self, domain: str) -> None:
         self._log = structlog.get_logger(domain)
-        self._ring: frozenset[NodeId] = frozenset()
+        self.ring: frozenset[NodeId] = frozenset()
         self._silent_s: dict[Member, float] = {}
         self._ghosts: frozenset[Member] = frozenset()
 
@@ -34,7 +37,7 @@ class Ghosts:
 
     def learn_ring(self, node_ids: Iterable[NodeId]) -> None:
         """Take over which nodes are in the ring; none while the quorum service is away."""
-        self._ring = frozenset(node_ids)
+        self.ring = frozenset(node_ids)
 
     def hear(self, member: Member) -> None:
         """Note that a member has said something."""
@@ -59,10 +62,10 @@ class Ghosts:
             passed_s: since the last call.
             me: ourselves; as long as the ring lacks us too, it tells nothing.
         """
-        if me is None or me.node_id not in self._ring:
+        if me is None or me.node_id not in self.ring:
             return frozenset()
         for member, waited_s in self._silent_s.items():
-            is_absent = member.node_id not in self._ring
+            is_absent = member.node_id not in self.ring
             self._silent_s[member] = waited_s + passed_s if is_absent else 0.0
         found = frozenset(
             member for member, waited_s in self._silent_s.items() if waited_s >= SILENCE_S_MAX
@@ -73,6 +76,6 @@ class Ghosts:
                 "members of the group do not exist: their nodes are not in the ring. They are not "
                 "waited for any more; restart corosync on their nodes",
                 members=[f"node {member.node_id}, pid {member.pid}" for member in sorted(new)],
-                ring=sorted(self._ring),
+                ring=sorted(self.ring),
             )
         return new

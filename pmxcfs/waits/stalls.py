@@ -19,6 +19,15 @@ REPEAT_S_MIN, REPEAT_S_MAX = 60.0, 3600.0
 """As long as nothing changes it is said again, each time after twice as long, within a bound."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A wait as it is told to people: what for, for whom (see ``culprits``), how long already."""
+
+    kind: WaitKind
+    waits_for: tuple[str, ...]
+    waited_s: float
+
+
 @dataclass(slots=True)
 class Stalls:
     """Measures how long one and the same thing has been waited for.
@@ -66,6 +75,10 @@ class Stalls:
             self._say(wait, name_of)
         was_late, self._is_late = self._is_late, True
         return not was_late
+
+    def waited_s(self, wait: Wait) -> float:
+        """Return for how long a wait, the present one, has been seen."""
+        return self._waited_s if wait == self._wait else 0.0
 
     def _say(self, wait: Wait, name_of: Callable[[NodeId], str | None]) -> None:
         self._say_at_s = self._waited_s + min(max(self._waited_s, REPEAT_S_MIN), REPEAT_S_MAX)

@@ -19,7 +19,7 @@ from pmxcfs.dfsm.waiting import WaitKind
 from pmxcfs.identity import NodeId
 from pmxcfs.waits.ghosts import Ghosts
 from pmxcfs.waits.grace import Grace
-from pmxcfs.waits.stalls import Stalls, culprits
+from pmxcfs.waits.stalls import Stalls, Waiting, culprits
 
 _GROUP_EVENTS = (Connected, Disconnected, ConfigurationChange, Delivered, SendFailed)
 
@@ -88,6 +88,19 @@ class Vigil:
         """Whom this member waits for, as people know them; nobody if for nothing."""
         wait = self._machine.waits_for
         return [] if wait is None else culprits(wait, self._names.get)
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What this member waits for at the moment, in words."""
+        wait = self._machine.waits_for
+        if wait is None:
+            return None
+        return Waiting(wait.kind, tuple(self.culprits), self._stalls.waited_s(wait))
+
+    @property
+    def ring(self) -> frozenset[NodeId]:
+        """The nodes in the ring, as they were told last."""
+        return self._ghosts.ring
 
     def admit(
         self, event: GroupEvent | WatchEvent, is_quorate: Callable[[], bool]

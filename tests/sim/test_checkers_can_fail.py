@@ -148,7 +148,7 @@ def send_before_in_sync(patch: pytest.MonkeyPatch) -> None:
     """What the reference does: operations go out in the middle of a synchronisation."""
 
     def submit(self: Replica, ticket: Ticket, operation: Operation, now_s: int) -> list[Effect]:
-        refusal = self._refusal()
+        refusal = self.refusal
         if refusal is not None or self._machine.me is None:
             return [Answer(ticket, -(refusal or 16))]
         return self._finish(self._send(ticket, operation, now_s), now_s)
