@@ -17,12 +17,12 @@ from pmxcfs.tools import rendering
 from pmxcfs.tools.building import build
 from pmxcfs.tools.checking import Examination, examine
 from pmxcfs.tools.comparing import Manner, compare
+from pmxcfs.tools.consoles import notes, out
 from pmxcfs.tools.extracting import extract as extract_entries
 from pmxcfs.tools.importing import read_directory
 from pmxcfs.tools.manual import ABOUT, EXIT_DIFFERENT, EXIT_FAILURE, EXIT_SIGNAL, EXIT_USAGE
 from pmxcfs.tools.problems import Severity, printable
 from pmxcfs.tools.publishing import refuse_existing
-from pmxcfs.tools.rendering import notes, out
 from pmxcfs.tools.repairing import perform_repair, plan_repair, side_directory_of
 from pmxcfs.tools.snapshots import restore as restore_snapshot
 from pmxcfs.tools.snapshots import take_snapshot

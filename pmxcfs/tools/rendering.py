@@ -2,12 +2,10 @@
 
 import base64
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from pmxcfs.memdb.entry import Entry
@@ -15,21 +13,13 @@ from pmxcfs.memdb.index import tree_checksum
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.tools.checking import Examination
 from pmxcfs.tools.comparing import Difference, Manner, text_difference
+from pmxcfs.tools.consoles import out
 from pmxcfs.tools.placing import Misfit
 from pmxcfs.tools.problems import Severity, printable
 from pmxcfs.tools.repairing import Repair
 
-_WIDTH_WITHOUT_TERMINAL = 1000
 _STYLES = {Severity.REFUSED: "bold red", Severity.WRONG: "red", Severity.WARNING: "yellow"}
 _MARKS = {Manner.ADDED: "+", Manner.REMOVED: "-", Manner.CHANGED: "M", Manner.METADATA: "m"}
-
-out = Console(
-    highlight=False,
-    markup=False,
-    soft_wrap=True,
-    width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL,
-)
-notes = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_findings(database: Path, examination: Examination) -> None:
