@@ -20,6 +20,7 @@ import trio
 from pmxcfs import views
 from pmxcfs.condition import Files, condition, node_name
 from pmxcfs.control import Answerer, RefusedError, Reply, Request
+from pmxcfs.database import FREE_BYTES_MIN
 from pmxcfs.driver import Driver
 from pmxcfs.lost_trees import LostTrees
 from pmxcfs.memdb.paths import is_private
@@ -107,6 +108,7 @@ class Inquiries:
             sees_private=request.is_root,
         )
         troubles = self.troubles()
+        state["database"]["free_bytes_needed"] = FREE_BYTES_MIN
         yield {
             "status": {
                 **state,

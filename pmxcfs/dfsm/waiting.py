@@ -13,6 +13,7 @@ class WaitKind(Enum):
 
     MEMBERSHIP = "not a member of the group yet: corosync does not let us join"
     DEPARTURE = "still in the group that we are leaving: corosync does not let us go"
+    RETURN = "left the group and not back yet: we come back when we are fit to be a member"
     START = "nobody has started the synchronisation"
     STATES = "members have not told their state"
     UPDATES = "the leader has not finished its updates"
@@ -38,7 +39,8 @@ def wait_of(core: Core) -> Wait | None:
         case Mode.START:
             return Wait(WaitKind.MEMBERSHIP, steps=core.steps)
         case Mode.LEAVE:
-            return Wait(WaitKind.DEPARTURE, steps=core.steps)
+            kind = WaitKind.RETURN if core.me is None else WaitKind.DEPARTURE
+            return Wait(kind, steps=core.steps)
         case Mode.START_SYNC:
             return _wait_for_states(core)
         case Mode.UPDATE:

@@ -72,8 +72,9 @@ def status(as_json: AsJson = False, run_dir: RunDir = RUN_DIR) -> None:
 
 @app.command()
 def explain(as_json: AsJson = False, run_dir: RunDir = RUN_DIR) -> None:
-    """Say why the node is read-only, and what would make it writable.
+    """Say why the node is read-only, and what to do.
 
+    Whatever keeps changes from being taken is named, and what would make the node writable.
     Each cause comes with what is known of it and with the commands to run next; so does everything
     else that needs attention.
 
@@ -93,7 +94,9 @@ def explain(as_json: AsJson = False, run_dir: RunDir = RUN_DIR) -> None:
 
 @app.command()
 def members(as_json: AsJson = False, run_dir: RunDir = RUN_DIR) -> None:
-    """List the nodes of the cluster, and what it means if one does not take part.
+    """List the nodes of the cluster.
+
+    With what it means if one of them does not take part.
 
     \b
     Example:
@@ -119,7 +122,9 @@ def log(
     as_json: AsJson = False,
     run_dir: RunDir = RUN_DIR,
 ) -> None:
-    """Print the cluster log, which all nodes share, the oldest entry first.
+    """Print the cluster log, and follow it.
+
+    All nodes share it. The oldest entry comes first.
 
     With --json each entry is a line, in the form that .clusterlog has.
 
@@ -143,7 +148,9 @@ def watch(
     as_json: AsJson = False,
     run_dir: RunDir = RUN_DIR,
 ) -> None:
-    """Print each change of the tree as it happens, whichever node makes it.
+    """Print changes of the tree as they happen.
+
+    Whichever node makes them.
 
     A line has the time at which this node took the change in, the tree's version after it, the node
     that made it, the operation, the path and the file's size. inotify on the mount sees changes of
@@ -173,7 +180,7 @@ def watch(
 
 @app.command()
 def metrics(run_dir: RunDir = RUN_DIR) -> None:
-    """Print the daemon's metrics in the form that Prometheus reads.
+    """Print the daemon's metrics, for Prometheus.
 
     \b
     Example:
@@ -184,7 +191,9 @@ def metrics(run_dir: RunDir = RUN_DIR) -> None:
 
 @app.command("list-values")
 def list_values(as_json: AsJson = False, run_dir: RunDir = RUN_DIR) -> None:
-    """List the keys under which nodes publish values, with versions and sizes.
+    """List what nodes publish.
+
+    The keys of their values, with versions and sizes.
 
     \b
     Example:
@@ -204,7 +213,9 @@ def debug(
     ] = None,
     run_dir: RunDir = RUN_DIR,
 ) -> None:
-    """Turn debug lines in the daemon's log on or off, as writing to .debug does; for root.
+    """Turn debug lines of the daemon on or off.
+
+    As writing to .debug does; only root may.
 
     \b
     Example:

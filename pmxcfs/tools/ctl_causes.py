@@ -184,6 +184,8 @@ def _of_database(status: Value) -> Iterator[Advice]:
     began = since(database["since_s"], status)
     space = (f"df -h {path}", f"fuser -v {path}")
     details = tuple(filter(None, [reason, _free_sentence(database)]))
+    least = bytes_text(database["free_bytes_needed"])
+    again = f"it is tried every second, after a full disk once {least} are free"
     if database["state"] == "failed":
         yield Advice(
             "database-failed",
@@ -204,7 +206,7 @@ def _of_database(status: Value) -> Iterator[Advice]:
             f"the database cannot be written, {began}: changes get EIO until it can",
             (
                 *details,
-                "it is tried every second; the node comes back by itself, no restart needed",
+                f"{again}; the node comes back by itself, no restart needed",
             ),
             space,
         )
@@ -225,8 +227,10 @@ def _of_callers(status: Value) -> Iterator[Advice]:
 
 
 def _of_members(status: Value, corosync: Corosync) -> Iterator[Advice]:
-    missing = [member for member in status["members"] if what_is_wrong_with(member)]
-    if status["quorum"]["quorate"] and missing:
+    if not status["quorum"]["quorate"] or not sees_the_group(status):
+        return  # then there is a cause, which says what is missing
+    missing = [member for member in status["members"] if what_is_wrong_with(member, status)]
+    if missing:
         present, needed, _ = votes(status, corosync)
         is_last = present - 1 < needed
         spare = "one more lost vote, and nothing can be changed any more" if is_last else ""
@@ -236,17 +240,33 @@ def _of_members(status: Value, corosync: Corosync) -> Iterator[Advice]:
             tuple(
                 filter(
                     None,
-                    [*(f"{_called(each)}: {what_is_wrong_with(each)}" for each in missing), spare],
+                    [
+                        *(
+                            f"{_called(each)}: {what_is_wrong_with(each, status)}"
+                            for each in missing
+                        ),
+                        spare,
+                    ],
                 )
             ),
             tuple(f"ssh {member['name']} pmxcfs-ctl status" for member in missing),
         )
 
 
-def what_is_wrong_with(member: Value) -> str:
+def sees_the_group(status: Value) -> bool:
+    """Whether this node is in the group of the tree, and so can say who else is."""
+    return any(member["is_this_node"] and member["in_group"] for member in status["members"])
+
+
+def what_is_wrong_with(member: Value, status: Value) -> str:
     """Return what it means that a configured node does not take part in all; empty if it does."""
+    is_blind = not any(other["in_ring"] for other in status["members"])
     if member["is_this_node"]:
-        return ""
+        return "" if member["in_group"] else "out of the group: see pmxcfs-ctl explain"
+    if is_blind:
+        return "not known: this node has no word from its own corosync"
+    if member["in_ring"] and not sees_the_group(status):
+        return "" if member["in_status_group"] else "not known: this node is not in the group"
     if not member["in_ring"]:
         return _DOES_NOT_REACH
     if not member["in_group"]:
@@ -274,7 +294,11 @@ def _of_room(status: Value) -> Iterator[Advice]:
     if not database["answers"] and database["state"] == "writable":
         sentence = "the disk does not answer: it did not say within 1 s how large the database is"
         yield Advice("disk-slow", sentence, (), ("dmesg | tail -n 30",))
-    elif database["free_bytes"] is not None and database["free_bytes"] < FREE_BYTES_MIN:
+    elif (
+        database["state"] == "writable"
+        and database["free_bytes"] is not None
+        and database["free_bytes"] < FREE_BYTES_MIN
+    ):
         sentence = f"the database's disk is nearly full: {bytes_text(database['free_bytes'])} left"
         yield Advice("disk-nearly-full", sentence, (), (f"df -h {database['path']}",))
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from pmxcfs.tools.consoles import out
 from pmxcfs.tools.ctl_asking import Advice, Value
-from pmxcfs.tools.ctl_causes import Findings, votes, what_is_wrong_with
+from pmxcfs.tools.ctl_causes import Findings, sees_the_group, votes, what_is_wrong_with
 from pmxcfs.tools.ctl_corosync import Corosync
 from pmxcfs.tools.ctl_words import bytes_text, duration, percent, plural, since
 from pmxcfs.tools.problems import printable
@@ -31,6 +31,8 @@ def show_status(status: Value, corosync: Corosync, found: Findings) -> None:
     if status["members"]:
         out.print()
         show_members(status)
+        if corosync.state == "hangs":
+            out.print(Text("This, and quorum, is what corosync said last.", DOUBTFUL))
     if found.concerns or found.notices:
         out.print()
         for advice in (*found.concerns, *found.notices):
@@ -45,14 +47,15 @@ def show_members(status: Value) -> None:
     for name in ("id", "node", "address", "votes", "ring", "pmxcfs", "what it means"):
         table.add_column(name, no_wrap=True)
     for member in status["members"]:
-        problem = what_is_wrong_with(member)
+        problem = what_is_wrong_with(member, status)
+        in_group = member["in_group" if sees_the_group(status) else "in_status_group"]
         table.add_row(
             str(member["node_id"]),
             _line(str(member["name"])) + (" *" if member["is_this_node"] else ""),
             _line(str(member["ip"] or "-")),
             str(member["votes"]),
             _yes(member["in_ring"]),
-            _yes(member["in_group"]),
+            _yes(in_group),
             Text(problem or "all well", BAD if problem else GOOD),
         )
     out.print(table)
@@ -148,10 +151,11 @@ def _quorum(status: Value, corosync: Corosync) -> Text:
     quorum = status["quorum"]
     present, needed, expected = votes(status, corosync)
     word = "yes" if quorum["quorate"] else "NO"
+    is_known = corosync.state != "hangs"
     text = f"{word}, {since(quorum['since_s'], status)}"
-    if corosync.state != "hangs":
-        text += f"; {present} of {plural(expected, 'vote')}, {needed} needed"
-    return Text(text, GOOD if quorum["quorate"] else BAD)
+    text += f"; {present} of {plural(expected, 'vote')}, {needed} needed" if is_known else ""
+    style = GOOD if is_known else DOUBTFUL
+    return Text(text, style if quorum["quorate"] else BAD)
 
 
 def _sync(status: Value) -> Text:

@@ -96,6 +96,8 @@ def _is_in_sync(wait: Wait | None) -> bool:
 
 def culprits(wait: Wait, name_of: Callable[[NodeId], str | None]) -> list[str]:
     """Return whom a wait is for, as people know them; corosync if no member."""
+    if wait.kind is WaitKind.RETURN:
+        return ["ourselves"]
     return [_called(member, name_of) for member in wait.members] or ["corosync"]
 
 

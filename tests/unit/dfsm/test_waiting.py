@@ -43,6 +43,8 @@ def test_before_and_after_membership_it_is_corosync() -> None:
     stage = stage_in(Mode.SYNCED)
     stage.machine.leave()
     assert (wait_of(stage).kind, wait_of(stage).members) == (WaitKind.DEPARTURE, ())
+    stage.machine.disconnect()
+    assert (wait_of(stage).kind, wait_of(stage).members) == (WaitKind.RETURN, ())
 
 
 def test_each_event_that_moves_us_makes_another_wait() -> None:
