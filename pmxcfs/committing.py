@@ -68,7 +68,7 @@ class _NoKeeper:
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """Effects that wait for the disk, the changes among them, since when, and what the last try said."""
+    """Effects that wait for the disk, the changes among them, since when, and the last error."""
 
     effects: Sequence[Effect]
     changes: Sequence[Change]

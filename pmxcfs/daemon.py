@@ -187,9 +187,7 @@ async def _serve(
         trio.open_nursery() as services,
     ):
         await services.start(status_socket.run)
-        inquiries = Inquiries(
-            driver, status, process, options, lost_trees, troubles, debug
-        )
+        inquiries = Inquiries(driver, status, process, options, lost_trees, troubles, debug)
         control = ControlSocket(options.run_dir / CONTROL_NAME, gid, inquiries.answerers())
         await services.start(control.run)
         await services.start(ipc.run)
