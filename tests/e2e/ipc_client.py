@@ -83,6 +83,14 @@ class Connection:
         return -error, response[RESPONSE_BYTES:]
 
 
+def request(number: int, payload: bytes) -> int:
+    """Return errno (0 or positive) of the response to one request."""
+    connection = Connection()
+    error, _ = connection.ask(number, payload)
+    connection.close()
+    return error
+
+
 def log_request(text: bytes) -> bytes:
     """Return the payload that has something logged for root by the program e2e."""
     ident, tag = b"root@pam\0", b"e2e\0"
@@ -111,8 +119,8 @@ def main(verb: str, *arguments: str) -> int:
         return ask_many(*arguments)
     values = [argument.encode() for argument in arguments]
     if verb == "log":
-        return Connection().ask(LOG, log_request(values[0]))[0]
-    return Connection().ask(SET_STATUS, values[0].ljust(256, b"\0") + values[1] + b"\0")[0]
+        return request(LOG, log_request(values[0]))
+    return request(SET_STATUS, values[0].ljust(256, b"\0") + values[1] + b"\0")
 
 
 if __name__ == "__main__":
