@@ -15,6 +15,7 @@ from pmxcfs.fuse.permissions import (
     link_permissions,
     permissions_of,
 )
+from pmxcfs.fuse.stamps import Stamps
 from pmxcfs.fuse.virtual_files import VirtualFile
 from pmxcfs.memdb.entry import ROOT_INODE, Entry, Inode
 
@@ -45,6 +46,7 @@ class Attributes:
     def __init__(self, driver: Driver, gid: int) -> None:
         self._driver = driver
         self._gid = gid
+        self._stamps = Stamps()
         self._kept: dict[Inode, tuple[Entry, pyfuse3.EntryAttributes]] = {}
         self._kept_under_quorum = False
 
@@ -54,7 +56,7 @@ class Attributes:
             return self._of_virtual(item)
         is_quorate = self._driver.replica.is_quorate
         if is_quorate is not self._kept_under_quorum:
-            self.drop_all()
+            self._kept.clear()
             self._kept_under_quorum = is_quorate
         kept = self._kept.get(item.inode)
         if kept is not None and kept[0] is item:
@@ -87,13 +89,20 @@ class Attributes:
         numbers.f_namemax = _NAME_BYTES_MAX
         return numbers
 
-    def drop(self, inode: Inode) -> None:
-        """Let go of what was made for an entry."""
+    def renew(self, inode: Inode) -> None:
+        """From now on tell the kernel that what it remembers of a file's content is old."""
         self._kept.pop(inode, None)
+        self._stamps.renew(inode)
 
-    def drop_all(self) -> None:
-        """Let go of everything that was made."""
+    def renew_all(self) -> None:
+        """Do so for every file."""
         self._kept.clear()
+        self._stamps.renew_all()
+
+    def drop(self, inode: Inode) -> None:
+        """Let go of what was made for an entry; the kernel no longer knows it."""
+        self._kept.pop(inode, None)
+        self._stamps.drop(inode)
 
     def _of_root(self) -> pyfuse3.EntryAttributes:
         attributes = self._blank(kernel_inode(ROOT_INODE), stat.S_IFDIR | ROOT_PERMISSIONS)
@@ -125,6 +134,8 @@ class Attributes:
         attributes.st_blocks = -(-entry.size // _BLOCK_SIZE_BYTES)
         mtime_ns = entry.mtime * _NANOSECONDS
         attributes.st_atime_ns = attributes.st_mtime_ns = attributes.st_ctime_ns = mtime_ns
+        if not entry.is_directory:
+            attributes.st_mtime_ns += self._stamps.nanoseconds(entry.inode, entry.mtime)
         return attributes
 
     def _blank(self, number: int, mode: int) -> pyfuse3.EntryAttributes:

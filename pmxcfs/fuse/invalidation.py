@@ -1,18 +1,20 @@
-"""Makes the kernel forget the attributes that it remembers of changed entries.
+"""Makes the kernel forget what it remembers of changed entries, without ever waiting for it.
 
-Only attributes: the kernel forgets them at once. Making it forget a name waits for the lock of the
-directory, which a request holds until we answer it; a daemon that is killed at that moment cannot
-die, since the waiting thread keeps the connection open and the connection keeps the lock. (Seen at
-two of three kills under load.) The same goes for pages that are being read.
+Making it forget one name waits for the lock of the directory, which a request holds until we answer
+it; making it forget pages waits for those that are being read. A daemon that is killed at such a
+moment cannot die, since the waiting thread keeps the connection open and the connection keeps the
+lock. (Seen at two of three kills under load.) So we tell it two things that wait for nothing:
 
-Attributes are enough. Without them the kernel asks for the inode before it uses it, and we answer
-ESTALE for one that is gone; the kernel then looks the name up again, and the caller never sees it.
-What remains is that a file moved by another node is found under its old name too until the kernel
-has forgotten the name by itself, see ``attributes.CACHE_S``.
+- Forget attributes. Without them the kernel asks for the inode before it uses it: we answer ESTALE
+  for one that is gone, so that it looks the name up again; and it drops the pages itself, in the
+  reader's time, if size or modification time are new to it, for which ``stamps`` cares.
+- Look all names up again, if another node has removed or moved one. Kernels before 6.16 do not know
+  that; there a name can outlive its file for ``attributes.CACHE_S``.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import structlog
@@ -34,6 +36,13 @@ class Notifier(Protocol):
 
         Raises:
             OSError: the kernel refused; ENOENT if it does not know the inode.
+        """
+
+    def forget_names(self) -> bool:
+        """Look all names up again; false means that the kernel cannot be told. Never blocks.
+
+        Raises:
+            OSError: the kernel refused.
         """
 
 
@@ -69,6 +78,12 @@ class Invalidator:
             if self._waiting:
                 self._work.notify()
 
+    def forget_names(self) -> None:
+        """Have the kernel look all names up again, at once. Never blocks."""
+        if not self._is_stopping:
+            with self._complaining("names"):
+                self._notifier.forget_names()
+
     def _run(self) -> None:
         while True:
             with self._work:
@@ -82,14 +97,20 @@ class Invalidator:
                 return
 
     def _tell(self, inode: int) -> None:
-        try:
+        with self._complaining("attributes"):
             self._notifier.forget_attributes(inode)
+
+    @contextmanager
+    def _complaining(self, what: str) -> Iterator[None]:
+        try:
+            yield
         except FileNotFoundError:
             pass  # the kernel had forgotten by itself
         except OSError as error:
             if not self._is_stopping:
                 log.warning(
-                    "the kernel did not forget an inode and may show old attributes for a second",
+                    "the kernel does not forget and may show what was for another second",
+                    what=what,
                     error=str(error),
                 )
 
@@ -113,27 +134,69 @@ class MountCache:
         self._lookups = lookups
         self._attributes = attributes
         self._invalidator: Invalidator | None = None
+        self._moved_here: set[Inode] = set()
 
     def attach(self, invalidator: Invalidator) -> None:
         """Name what tells the kernel; before that the kernel knows nothing."""
         self._invalidator = invalidator
 
+    @contextmanager
+    def moving_here(self, *entries: Entry | None) -> Iterator[None]:
+        """Have a name end by a request of this kernel, which knows that by itself."""
+        inodes = {entry.inode for entry in entries if entry is not None}
+        self._moved_here |= inodes
+        try:
+            yield
+        finally:
+            self._moved_here -= inodes
+
     def forget(self, changes: Sequence[Change]) -> None:
         """Bring open files up to date, and have the kernel forget these entries."""
         self._open_files.follow(changes)
         changed = [
-            number
+            change
             for change in changes
             if change.before is not None
             and change.inode != ROOT_INODE
-            and (number := kernel_inode(change.inode)) in self._lookups
+            and kernel_inode(change.inode) in self._lookups
         ]
-        if changed and self._invalidator is not None:
-            self._invalidator.add(changed)
+        for change in changed:
+            if _has_new_content(change):
+                self._attributes.renew(change.inode)
+        self._tell(kernel_inode(change.inode) for change in changed)
+        if any(_ends_a_name(change) and change.inode not in self._moved_here for change in changed):
+            self._forget_names()
+
+    def doubt(self, inode: Inode) -> None:
+        """Have the kernel forget a file of which it may remember what was refused."""
+        self._attributes.renew(inode)
+        self._tell([kernel_inode(inode)])
 
     def forget_all(self) -> None:
         """Have the kernel forget everything: modes have changed, or the tree is another."""
-        self._attributes.drop_all()
+        self._attributes.renew_all()
         self._open_files.follow_tree(self._find)
+        self._tell(self._lookups)
+        self._forget_names()
+
+    def _forget_names(self) -> None:
         if self._invalidator is not None:
-            self._invalidator.add(self._lookups)
+            self._invalidator.forget_names()
+
+    def _tell(self, numbers: Iterable[int]) -> None:
+        if self._invalidator is not None:
+            self._invalidator.add(numbers)
+
+
+def _has_new_content(change: Change) -> bool:
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return False
+    return before.data is not after.data or before.size != after.size
+
+
+def _ends_a_name(change: Change) -> bool:
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return True
+    return (before.parent, before.name) != (after.parent, after.name)

@@ -8,7 +8,7 @@ are not supported.
 
 import stat
 from collections.abc import Sequence
-from errno import EACCES, EINVAL, EIO, ENOSYS
+from errno import EACCES, EFBIG, EINVAL, EIO, ENOSYS
 from os import O_DSYNC, O_TRUNC
 
 import pyfuse3
@@ -26,7 +26,7 @@ from pmxcfs.fuse.lookups import Lookups
 from pmxcfs.fuse.objects import Objects
 from pmxcfs.fuse.open_files import OpenFiles, content_of
 from pmxcfs.fuse.virtual_files import VirtualFile, VirtualObject
-from pmxcfs.memdb.entry import EntryType
+from pmxcfs.memdb.entry import EntryType, Inode
 
 _NANOSECONDS = 1_000_000_000
 
@@ -157,14 +157,12 @@ class PmxcfsOperations(pyfuse3.Operations):
     @answers_errors
     async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
         """Remove an empty directory."""
-        self._refuse_virtual(parent_inode, name)
-        await self._changes.remove(tree_inode(parent_inode), name, EntryType.DIRECTORY)
+        await self._remove(parent_inode, name, EntryType.DIRECTORY)
 
     @answers_errors
     async def unlink(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
         """Remove a file."""
-        self._refuse_virtual(parent_inode, name)
-        await self._changes.remove(tree_inode(parent_inode), name, EntryType.FILE)
+        await self._remove(parent_inode, name, EntryType.FILE)
 
     @answers_errors
     async def rename(
@@ -181,9 +179,10 @@ class PmxcfsOperations(pyfuse3.Operations):
             raise OperationError(EINVAL)
         self._refuse_virtual(parent_inode_old, name_old)
         self._refuse_virtual(parent_inode_new, name_new)
-        await self._changes.rename(
-            tree_inode(parent_inode_old), name_old, tree_inode(parent_inode_new), name_new
-        )
+        old, new = tree_inode(parent_inode_old), tree_inode(parent_inode_new)
+        tree = self._objects.tree
+        with self.cache.moving_here(tree.child(old, name_old), tree.child(new, name_new)):
+            await self._changes.rename(old, name_old, new, name_new)
 
     # Files
 
@@ -236,7 +235,7 @@ class PmxcfsOperations(pyfuse3.Operations):
     async def write(self, fh: int, off: int, buf: bytes) -> int:
         """Put data into a file; return how much."""
         if not is_virtual(fh):
-            count = await self._changes.write(tree_inode(fh), off, buf)
+            count = await self._write(tree_inode(fh), off, buf)
             if self._open_files.is_synchronous(tree_inode(fh)):
                 await self._driver.sync()
             return count
@@ -255,6 +254,25 @@ class PmxcfsOperations(pyfuse3.Operations):
         """Return once what was made, moved and removed survives a loss of power on this node."""
         await self._driver.sync()
 
+    async def _remove(self, parent: int, name: bytes, kind: EntryType) -> None:
+        self._refuse_virtual(parent, name)
+        directory = tree_inode(parent)
+        with self.cache.moving_here(self._objects.tree.child(directory, name)):
+            await self._changes.remove(directory, name, kind)
+
+    async def _write(self, inode: Inode, offset: int, data: bytes) -> int:
+        """Write to the tree.
+
+        The kernel has put the data into its pages already. Of a refused write it lets go by itself,
+        unless it comes from a mapping; a mapping never reaches beyond the limit.
+        """
+        try:
+            return await self._changes.write(inode, offset, data)
+        except OperationError as refusal:
+            if refusal.errno != EFBIG:
+                self.cache.doubt(inode)
+            raise
+
     async def _truncate(self, number: int, size: int) -> None:
         if not is_virtual(number):
             await self._changes.truncate(tree_inode(number), size)
@@ -270,5 +288,8 @@ class PmxcfsOperations(pyfuse3.Operations):
 
 
 def _handle(inode: int) -> pyfuse3.FileInfo:
-    """Return a file handle whose reads and writes all come to us."""
-    return pyfuse3.FileInfo(fh=inode, direct_io=True, keep_cache=False)
+    """Return a file handle that reads from the kernel's pages; they are kept over close and open.
+
+    All writes come to us at once.
+    """
+    return pyfuse3.FileInfo(fh=inode, direct_io=False, keep_cache=True)

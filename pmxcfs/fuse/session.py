@@ -14,6 +14,7 @@ import trio
 from pmxcfs.callers import CALLERS_MAX
 from pmxcfs.fuse import mountpoint as mountpoints
 from pmxcfs.fuse.invalidation import Invalidator
+from pmxcfs.fuse.kernel import Kernel
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
 
@@ -77,7 +78,7 @@ async def mounted(operations: PmxcfsOperations, mountpoint: Path) -> AsyncIterat
     """
     mountpoint = await _prepare(mountpoint)
     _initialise(operations, mountpoint)
-    invalidator = Invalidator(_Kernel())
+    invalidator = Invalidator(Kernel())
     try:
         invalidator.start()
         operations.cache.attach(invalidator)
@@ -85,13 +86,6 @@ async def mounted(operations: PmxcfsOperations, mountpoint: Path) -> AsyncIterat
     finally:
         log.info("teardown filesystem")
         await _unmount(mountpoint, invalidator)
-
-
-class _Kernel:
-    """The binding's call into the kernel."""
-
-    def forget_attributes(self, inode: int) -> None:
-        pyfuse3.invalidate_inode(inode, attr_only=True)
 
 
 async def _prepare(mountpoint: Path) -> Path:

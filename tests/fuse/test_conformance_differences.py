@@ -9,7 +9,6 @@ All but the last two are differences of the reference too.
 
 import ctypes
 import errno
-import mmap
 import os
 import stat
 from collections.abc import Callable
@@ -19,6 +18,8 @@ import pytest
 
 from tests.fuse.calls import refusal
 from tests.fuse.conformance import furnish
+
+MEBIBYTE = 1024 * 1024
 
 WWW_DATA = 33
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
@@ -149,14 +150,20 @@ def _no_directory_takes_a_guests_place() -> None:
     assert not guest.exists()
 
 
-def _nothing_is_mapped_shared() -> None:
-    for flags in (os.O_RDWR, os.O_RDWR | os.O_CREAT):
-        descriptor = os.open("file" if flags == os.O_RDWR else "new", flags)
-        os.write(descriptor, b"text")
-        assert refusal(mmap.mmap, descriptor, 4, mmap.MAP_SHARED) == errno.ENODEV
-        with mmap.mmap(descriptor, 4, mmap.MAP_PRIVATE, mmap.PROT_READ) as mapping:
-            assert mapping[:] == b"text"
-        os.close(descriptor)
+def _two_contents_of_a_second_differ_by_nanoseconds() -> None:
+    for turn in range(3):
+        Path("file").write_bytes(b"%d" % turn)
+        os.utime("file", (7, 7))
+        assert Path("file").stat().st_mtime_ns == 7_000_000_000 + turn
+        assert Path("file").stat().st_ctime_ns == 7_000_000_000
+
+
+def _a_write_at_the_limit_is_short() -> None:
+    descriptor = os.open("file", os.O_RDWR)
+    assert os.pwrite(descriptor, b"xx", MEBIBYTE - 1) == 1
+    assert refusal(os.pwrite, descriptor, b"x", MEBIBYTE) == errno.EFBIG
+    assert os.fstat(descriptor).st_size == MEBIBYTE
+    os.close(descriptor)
 
 
 DIFFERENCES: dict[str, Callable[[], None]] = {
@@ -178,7 +185,10 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "directories count no links": _directories_count_no_links,
     "blocks are counted in 4096 bytes": _blocks_are_counted_in_4096_bytes,
     "no directory takes a guest's place": _no_directory_takes_a_guests_place,
-    "nothing is mapped shared": _nothing_is_mapped_shared,
+    "two contents of a second differ by nanoseconds": (
+        _two_contents_of_a_second_differ_by_nanoseconds
+    ),
+    "a write at the limit is short": _a_write_at_the_limit_is_short,
 }
 
 

@@ -52,9 +52,13 @@ class RecordingInvalidator(Invalidator):
 
     def __init__(self) -> None:
         self.inodes: list[int] = []
+        self.names_forgotten = 0
 
     def add(self, inodes: Iterable[int]) -> None:
         self.inodes += inodes
+
+    def forget_names(self) -> None:
+        self.names_forgotten += 1
 
 
 class Scene:

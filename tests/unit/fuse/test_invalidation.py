@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from errno import EACCES
 
 import pytest
 
+from pmxcfs.fuse.inodes import KERNEL_ROOT
 from pmxcfs.fuse.invalidation import Invalidator
-from pmxcfs.memdb.operations import Create, Delete, Mkdir, Rename, Write
-from tests.unit.fuse.scene import Scene
+from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, SetMtime, Write
+from tests.unit.fuse.scene import CONTEXT, NOW_S, Scene, refused
 
 WITHIN_S = 10
 
@@ -29,6 +31,12 @@ class Kernel:
         self._returned.release()
         if self.errors:
             raise self.errors.pop()
+
+    def forget_names(self) -> bool:
+        self.told.append(0)
+        if self.errors:
+            raise self.errors.pop()
+        return True
 
     def wait_for(self, count: int) -> None:
         """Wait until so many more calls have returned."""
@@ -118,3 +126,65 @@ async def test_a_change_of_quorum_forgets_everything_that_the_kernel_knows() -> 
     known = [await scene.find(path) for path in ("d", "d/f", "local")]
     scene.set_quorate(False)
     assert sorted(scene.invalidator.inodes) == sorted(known)
+
+
+async def test_a_name_that_another_node_ended_makes_the_kernel_look_all_names_up_again() -> None:
+    scene = Scene()
+    for name in ("f", "g", "h"):
+        await scene.make(name, b"")
+        await scene.find(name)
+    await scene.others(Write(b"f", 0, b"x"), Create(b"i"), Mkdir(b"d"))
+    assert scene.invalidator.names_forgotten == 0
+    ending: list[Operation] = [Rename(b"f", b"e"), Rename(b"e", b"g"), Delete(b"h")]
+    for count, operation in enumerate(ending, 1):
+        await scene.others(operation)
+        assert scene.invalidator.names_forgotten == count
+
+
+async def test_names_that_end_here_are_known_to_the_kernel() -> None:
+    scene = Scene()
+    for name in ("f", "g", "d/e"):
+        await scene.make(name, b"")
+        await scene.find(name)
+    root, directory = KERNEL_ROOT, await scene.find("d")
+    await scene.fs.rename(root, b"f", root, b"g", 0, CONTEXT)
+    await scene.fs.unlink(root, b"g", CONTEXT)
+    await scene.fs.unlink(directory, b"e", CONTEXT)
+    await scene.fs.rmdir(root, b"d", CONTEXT)
+    assert scene.invalidator.names_forgotten == 0
+
+
+async def test_names_are_looked_up_again_in_a_tree_that_was_taken_over() -> None:
+    scene = Scene()
+    scene.fs.cache.forget_all()
+    assert scene.invalidator.names_forgotten == 1
+
+
+async def test_only_a_new_content_changes_what_the_kernel_is_told_of_a_files_time() -> None:
+    scene = Scene()
+    await scene.make("f", b"one")
+    number = await scene.find("f")
+
+    async def nanoseconds() -> int:
+        return (await scene.fs.getattr(number, CONTEXT)).st_mtime_ns % 1_000_000_000
+
+    assert await nanoseconds() == 0
+    await scene.others(Write(b"f", 0, b"two"))
+    assert await nanoseconds() == 1
+    await scene.others(SetMtime(b"f", NOW_S))
+    assert await nanoseconds() == 1
+    scene.set_quorate(False)
+    with refused(EACCES):
+        await scene.fs.write(number, 0, b"x")
+    assert scene.invalidator.inodes[-1] == number
+    assert await nanoseconds() == 2
+
+
+def test_nothing_is_told_of_names_once_the_mount_ends(
+    kernel: Kernel, invalidator: Invalidator
+) -> None:
+    kernel.errors = [OSError(19, "no such device")]
+    invalidator.forget_names()
+    assert not invalidator.stop(0)
+    invalidator.forget_names()
+    assert kernel.told == [0]

@@ -1,0 +1,60 @@
+"""What the kernel is told without being asked: what to forget. None of it waits for a request.
+
+The binding has no word for names that end; the kernel takes it from the device itself, since 6.16.
+Source: linux/fuse.h, ``fuse_out_header`` and ``FUSE_NOTIFY_INC_EPOCH``.
+"""
+
+import contextlib
+import os
+import struct
+from errno import EINVAL
+from pathlib import Path
+
+import pyfuse3
+
+_HEADER = struct.Struct("=IiQ")
+_INC_EPOCH = 8
+_DEVICE = Path("/dev/fuse")
+
+
+class Kernel:
+    """The kernel's side of the mount.
+
+    Attributes:
+        forgets_names: whether it can be told to look up all names again.
+    """
+
+    def __init__(self) -> None:
+        self._device = _session_descriptor()
+        self.forgets_names = True
+        self.forgets_names = self.forget_names()
+
+    def forget_attributes(self, inode: int) -> None:
+        """Forget what is remembered of an inode, see ``invalidation.Notifier``."""
+        pyfuse3.invalidate_inode(inode, attr_only=True)
+
+    def forget_names(self) -> bool:
+        """Look every name up again before it is used; false means that the kernel is too old.
+
+        This only counts a number up, so it never blocks.
+
+        Raises:
+            OSError: the mount is gone.
+        """
+        if self.forgets_names:
+            try:
+                os.write(self._device, _HEADER.pack(_HEADER.size, _INC_EPOCH, 0))
+            except OSError as error:
+                if error.errno != EINVAL:
+                    raise
+                self.forgets_names = False
+        return self.forgets_names
+
+
+def _session_descriptor() -> int:
+    """Return the binding's descriptor of the device; there is one mount in a process."""
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            if link.readlink() == _DEVICE:
+                return int(link.name)
+    raise OSError(EINVAL, "the binding has not opened the device")

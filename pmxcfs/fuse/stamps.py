@@ -1,0 +1,72 @@
+"""Nanoseconds of modification times, by which the kernel notices that a file's content changed.
+
+The tree counts seconds. The kernel drops the pages that it remembers of a file when size or
+modification time are not what it was told before; so no time may stand for two contents. The first
+content that a second has keeps zero nanoseconds, which is nearly always all there is.
+"""
+
+from dataclasses import dataclass, field
+
+from pmxcfs.memdb.entry import Inode
+
+SECONDS_KEPT_MAX = 64
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the kernel may have heard of one file.
+
+    Attributes:
+        content: counts the contents it has had.
+        by_second: for each second that was told the last (content, nanoseconds) told with it.
+        floor_ns: for seconds up to ``floor_s``, of which ``by_second`` may have been relieved, the
+            first number that was never told.
+    """
+
+    content: int = 0
+    by_second: dict[int, tuple[int, int]] = field(default_factory=dict)
+    floor_s: int = -1
+    floor_ns: int = 0
+
+    def nanoseconds(self, second: int) -> int:
+        content, told_ns = self.by_second.get(second, (-1, -1))
+        if content == self.content:
+            return told_ns
+        first_ns = self.floor_ns if second <= self.floor_s else 0
+        new_ns = max(told_ns + 1, first_ns)
+        self.by_second[second] = (self.content, new_ns)
+        if len(self.by_second) > SECONDS_KEPT_MAX:
+            self._relieve()
+        return new_ns
+
+    def _relieve(self) -> None:
+        """Let go of the earlier half; files are hardly ever given times of long ago."""
+        for second in sorted(self.by_second)[: SECONDS_KEPT_MAX // 2]:
+            self.floor_s = max(self.floor_s, second)
+            self.floor_ns = max(self.floor_ns, self.by_second.pop(second)[1] + 1)
+
+
+class Stamps:
+    """What the kernel was told of the modification times of the files that it knows."""
+
+    def __init__(self) -> None:
+        self._told: dict[Inode, _Told] = {}
+
+    def nanoseconds(self, inode: Inode, second: int) -> int:
+        """Return what goes with a file's second: never told before with another content."""
+        return self._told.setdefault(inode, _Told()).nanoseconds(second)
+
+    def renew(self, inode: Inode) -> None:
+        """Note that a file has another content, or that the kernel may remember a wrong one."""
+        told = self._told.get(inode)
+        if told is not None:
+            told.content += 1
+
+    def renew_all(self) -> None:
+        """Note that any file may have another content."""
+        for told in self._told.values():
+            told.content += 1
+
+    def drop(self, inode: Inode) -> None:
+        """The kernel no longer knows this file."""
+        self._told.pop(inode, None)
