@@ -81,6 +81,7 @@ def parse(arguments: list[str]) -> Options:
         is_local=found.local,
         is_foreground=found.foreground,
         is_debug=found.debug,
+        is_log_json=found.log_format == "json",
     )
 
 
@@ -108,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="under which tools find this daemon; default: %(default)s",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="of lines on standard error; default: %(default)s",
+    )
     parser.add_argument("--version", action="version", version=f"pmxcfs {__version__}")
     return parser
 
@@ -132,7 +139,11 @@ def main() -> NoReturn:
     # Imported after the fork and after --help and wrong options were answered.
     from pmxcfs import daemon, logs
 
-    switch = logs.configure(debug=options.is_debug)
+    switch = logs.configure(
+        debug=options.is_debug,
+        is_foreground=options.is_foreground,
+        is_json=options.is_log_json,
+    )
     sys.exit(0 if daemon.run(options, switch, ready) else EXIT_FAILURE)
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from pmxcfs import logs
 from pmxcfs.waits.vigil import TimePassed
 
 PERIOD_S = 0.5
+COUNT_PERIOD_S = 5.0
 STEP_S_MAX = 1.0
 """Longer steps are cut: this process was stopped, and cannot say that others were silent."""
 
@@ -20,3 +22,10 @@ async def tell_time(*listeners: Callable[[Sequence[TimePassed]], None]) -> None:
         for tell in listeners:
             tell([TimePassed(min(now_s - told_s, STEP_S_MAX))])
         told_s = now_s
+
+
+async def count_repetitions() -> None:
+    """Have what was left out of the log counted there now and then. Runs until cancelled."""
+    while True:
+        await trio.sleep(COUNT_PERIOD_S)
+        logs.tell_repetitions()

@@ -12,7 +12,7 @@ import trio
 
 from pmxcfs import instance, views
 from pmxcfs.address import own_address
-from pmxcfs.clockwork import tell_time
+from pmxcfs.clockwork import count_repetitions, tell_time
 from pmxcfs.control import CONTROL_NAME, SOCKET_NAME, ControlSocket, StatusSocket
 from pmxcfs.database import Database, write_database
 from pmxcfs.dcdb import COROSYNC_CONF, PublishCorosyncConf
@@ -28,7 +28,7 @@ from pmxcfs.inquiries import Inquiries, Troubles
 from pmxcfs.instance import StartError
 from pmxcfs.ipc.handlers import Handlers
 from pmxcfs.ipc.service import IpcService
-from pmxcfs.logs import DebugSwitch
+from pmxcfs.logs import DebugSwitch, tell_repetitions
 from pmxcfs.loopback import LoopbackGroup
 from pmxcfs.lost_trees import LostTrees
 from pmxcfs.memdb.memdb import Memdb
@@ -78,6 +78,7 @@ def run(options: Options, switch: DebugSwitch, ready: Callable[[], None]) -> boo
         ending.over()
     if not failures:
         log.info("ended cleanly")
+    tell_repetitions(is_end=True)
     return not failures
 
 
@@ -186,6 +187,7 @@ async def _serve(
         group(driver, status, options) as troubles,
         trio.open_nursery() as services,
     ):
+        services.start_soon(count_repetitions)
         await services.start(status_socket.run)
         inquiries = Inquiries(driver, status, process, options, lost_trees, troubles, debug)
         control = ControlSocket(options.run_dir / CONTROL_NAME, gid, inquiries.answerers())

@@ -1,26 +1,20 @@
-"""Where log lines go, in the reference's shape: ``[domain] priority: sentence (key=value ...)``."""
+"""How this process logs, in the reference's shape: ``[domain] priority: sentence (key=value ...)``.
+
+Source: docs/OPERATIONS.md, "The daemon's log".
+"""
 
 import logging
-import sys
-import syslog
-import time
-from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 
 import structlog
 
-_PRIORITIES = {
-    "debug": ("debug", syslog.LOG_DEBUG),
-    "info": ("info", syslog.LOG_INFO),
-    "warning": ("warning", syslog.LOG_WARNING),
-    "error": ("error", syslog.LOG_ERR),
-    "critical": ("crit", syslog.LOG_CRIT),
-}
+from pmxcfs.log_records import Record
+from pmxcfs.log_sinks import Journal, Sink, StandardError, is_journal, system_log
+from pmxcfs.log_storms import Storms
 
-REPETITIONS_MAX = 20
-REPETITION_PERIOD_S = 10.0
-"""So many lines with one sentence in so many seconds, and no more."""
+STDERR = 2
 
 
 class DebugSwitch:
@@ -38,73 +32,60 @@ class DebugSwitch:
         return event
 
 
-class RepetitionLimit:
-    """Leaves out lines whose sentence came too often, with whatever facts: no peer fills a disk.
+class Desk:
+    """Hands each event to all sinks, unless it repeats too often. May be used by any thread."""
 
-    Sentences are few; facts are not, and some come from others. Errors and debug lines are not
-    counted: the former end something, the latter were asked for.
+    def __init__(self, sinks: Sequence[Sink], storms: Storms | None = None) -> None:
+        self._sinks = sinks
+        self._storms = storms or Storms()
+        self._lock = threading.Lock()
 
-    Args:
-        clock: seconds of a clock that never goes back.
-    """
+    def take(self, record: Record) -> None:
+        """Log an event."""
+        with self._lock:
+            self._write(self._storms.admit(record))
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._periods: dict[tuple[str, str], _Period] = {}
+    def tell_repetitions(self, *, is_end: bool = False) -> None:
+        """Log how often things were repeated in periods that are over; at the end, in all."""
+        with self._lock:
+            self._write(self._storms.due(is_end=is_end))
 
-    def leave_out_repetitions(
-        self, logger: "_DomainLogger", method: str, event: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
-        """Drop a line that is one too many; say so in the last and in the next that is not."""
-        if method not in ("info", "warning"):
-            return event
-        now_s = self._clock()
-        key = (logger.domain, str(event["event"]))
-        period = self._periods.get(key)
-        if period is None or now_s - period.began_s >= REPETITION_PERIOD_S:
-            left_out = 0 if period is None else period.count - REPETITIONS_MAX
-            period = self._periods[key] = _Period(now_s)
-            if left_out > 0:
-                event["left_out_before"] = left_out
-        period.count += 1
-        if period.count > REPETITIONS_MAX:
-            raise structlog.DropEvent
-        if period.count == REPETITIONS_MAX:
-            event["further_ones_are_left_out_for_s"] = REPETITION_PERIOD_S
-        return event
-
-
-@dataclass(slots=True)
-class _Period:
-    began_s: float
-    count: int = 0
+    def _write(self, records: Iterable[Record]) -> None:
+        for record in records:
+            for sink in self._sinks:
+                sink.write(record)
 
 
 class _DomainLogger:
-    """Writes finished lines to standard error and to syslog."""
+    """Where structlog's last step hands an event to."""
+
+    desk = Desk([StandardError()])
 
     def __init__(self, domain: str = "main") -> None:
         self.domain = domain
 
-    def msg(self, text: str, priority: str) -> None:
-        word, number = _PRIORITIES[priority]
-        line = f"[{self.domain}] {word}: {text}"
-        syslog.syslog(number, line)
-        print(line, file=sys.stderr, flush=True)
+    def msg(self, record: Record) -> None:
+        self.desk.take(record)
 
     debug = info = warning = error = critical = msg
 
 
-def configure(*, debug: bool) -> DebugSwitch:
-    """Send all log lines of this process to standard error and syslog; return the debug switch."""
-    syslog.openlog("pmxcfs", syslog.LOG_PID, syslog.LOG_DAEMON)
+def configure(*, debug: bool, is_foreground: bool = True, is_json: bool = False) -> DebugSwitch:
+    """Say where all log lines of this process go; return the debug switch.
+
+    Args:
+        debug: whether debug lines are logged from the beginning.
+        is_foreground: log to standard error only, or to the journal if that is where it leads;
+            otherwise to the host's log, and to standard error for as long as it is somebody's.
+        is_json: one line of JSON an event on standard error.
+    """
+    _DomainLogger.desk = Desk(_sinks(is_foreground=is_foreground, is_json=is_json))
     switch = DebugSwitch(is_on=debug)
     structlog.configure(
         processors=[
             switch.drop_debug_lines,
-            RepetitionLimit().leave_out_repetitions,
             structlog.processors.format_exc_info,
-            _render,
+            _as_record,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=_DomainLogger,
@@ -113,12 +94,21 @@ def configure(*, debug: bool) -> DebugSwitch:
     return switch
 
 
-def _render(
-    logger: object, method: str, event: MutableMapping[str, Any]
-) -> tuple[tuple[str, str], dict[str, Any]]:
-    """Make one line of a sentence and its facts; an exception's lines follow."""
+def tell_repetitions(*, is_end: bool = False) -> None:
+    """Log what was left out because it repeated too often; to be called now and then."""
+    _DomainLogger.desk.tell_repetitions(is_end=is_end)
+
+
+def _sinks(*, is_foreground: bool, is_json: bool) -> list[Sink]:
+    if is_journal(STDERR) and not is_json:
+        return [Journal()]
+    here = StandardError(is_json=is_json)
+    return [here] if is_foreground else [here, system_log()]
+
+
+def _as_record(
+    logger: _DomainLogger, method: str, event: MutableMapping[str, Any]
+) -> tuple[tuple[Record], dict[str, Any]]:
     sentence = str(event.pop("event"))
-    traceback = event.pop("exception", None)
-    facts = " ".join(f"{key}={value}" for key, value in event.items())
-    line = f"{sentence} ({facts})" if facts else sentence
-    return (f"{line}\n{traceback}" if traceback else line, method), {}
+    traceback = event.pop("exception", None) or ""
+    return (Record(logger.domain, method, sentence, dict(event), traceback),), {}

@@ -31,6 +31,7 @@ class Options:
     is_local: bool = False
     is_foreground: bool = False
     is_debug: bool = False
+    is_log_json: bool = False
 
     @property
     def database(self) -> Path:
