@@ -43,6 +43,11 @@ def _has_reference() -> bool:
     return Path(os.environ.get("PMXCFS_REFERENCE", "/nonexistent")).is_file()
 
 
+def _has_perl_library() -> bool:
+    library = Path(os.environ.get("PVE_PERL_LIB", "/nonexistent"))
+    return (library / "auto/PVE/IPCC/IPCC.so").is_file()
+
+
 PROBES: dict[str, Callable[[], bool]] = {
     "root": _is_root,
     "fuse": _opens_fuse,
@@ -50,6 +55,8 @@ PROBES: dict[str, Callable[[], bool]] = {
     "rrdcached": _has_rrdcached,
     # The C daemon, for mixed clusters: PMXCFS_REFERENCE=/path/to/its/pmxcfs
     "reference": _has_reference,
+    # Upstream's Perl client, see CONTRIBUTING.md: PVE_PERL_LIB=/path/to/lib
+    "perl": _has_perl_library,
 }
 
 

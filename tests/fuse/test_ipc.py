@@ -1,7 +1,8 @@
 """The IPC service of a real daemon, asked through libqb's own client library."""
 
 import json
-from errno import EACCES, ECHRNG, EFBIG, EINVAL, EIO, ENOENT, EPERM
+import time
+from errno import EACCES, ECHRNG, EFBIG, EINVAL, EIO, ENOENT, ENOMEM, EPERM
 from pathlib import Path
 
 import pytest
@@ -113,11 +114,13 @@ def test_tokens_are_verified(daemon: Daemon) -> None:
 
 
 def test_metrics_are_shown_with_a_nul_and_then_without(daemon: Daemon) -> None:
-    client = connect(daemon)
-    assert client.ask(SET_STATUS, name(b"rrd/pve2-vm/100") + b"1:2:U\0") == (0, b"")
+    daemon.rrd_dir.mkdir(exist_ok=True)
+    client, key = connect(daemon), name(b"rrd/pve2.3-vm/100")
+    sample = b"1000:vm:running:0:%d:2:0.1:512:256:1000:10:1:2:3:4" % time.time()
+    assert client.ask(SET_STATUS, key + sample + b"\0") == (0, b"")
     texts = {client.ask(METRICS)[1].rstrip(b"\0") for _ in range(2)}
     assert len(texts) == 1
-    assert client.ask(SET_STATUS, name(b"rrd/pve2-vm/100") + b"1:2:U")[0] != 0
+    assert client.ask(SET_STATUS, key + sample) == (ENOMEM, b"")
     client.close()
 
 
