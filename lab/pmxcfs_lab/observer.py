@@ -33,9 +33,17 @@ class Observer:
         """Return one row a node (default: all), with fingerprints that can be compared."""
         names = self._names(nodes)
         rows = self._rows(names, with_tree=False)
-        if status.has_one_fingerprint_kind(rows):
-            return rows
-        return self._rows(names, with_tree=True)
+        if any(self._has_no_checksum(row) for row in rows):
+            return self._rows(names, with_tree=True)
+        return rows
+
+    def _has_no_checksum(self, row: status.NodeStatus) -> bool:
+        """Whether only reading all files tells what a node has, which can take many seconds.
+
+        A daemon of ours that does not tell its checksum yet will in a moment.
+        """
+        is_another = self._plan.node(row.name).binary is not None
+        return is_another and row.pmxcfs == "up" and row.fingerprint is None
 
     def wait(
         self,

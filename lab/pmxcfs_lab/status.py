@@ -70,14 +70,6 @@ def tree_digest(tree: Tree) -> str:
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
-def has_one_fingerprint_kind(statuses: Sequence[NodeStatus]) -> bool:
-    """Tell if all nodes that show a tree can be compared with each other."""
-    mounted = [status for status in statuses if status.pmxcfs == "up"]
-    return len({status.fingerprint_kind for status in mounted}) <= 1 and all(
-        status.fingerprint is not None for status in mounted
-    )
-
-
 def equality(statuses: Sequence[NodeStatus]) -> dict[str, bool | None]:
     """Tell for every node if its tree is the one that most nodes have; None if it shows none."""
     counted = Counter(status.fingerprint for status in statuses if status.fingerprint)
@@ -109,6 +101,9 @@ def why_not_settled(
     absent = set(together) - {row.name for row in rows}
     if absent:
         return f"{', '.join(sorted(absent))}: not running"
+    unknown = [row.name for row in rows if row.fingerprint is None]
+    if unknown and not local:
+        return f"{unknown[0]}: its tree is not known yet"
     fingerprints = {row.name: row.fingerprint for row in rows}
     if not local and len(set(fingerprints.values())) > 1:
         shown = ", ".join(f"{name} {str(value)[:8]}" for name, value in fingerprints.items())

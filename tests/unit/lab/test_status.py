@@ -7,7 +7,6 @@ import pytest
 from pmxcfs_lab.status import (
     NodeStatus,
     equality,
-    has_one_fingerprint_kind,
     read_probe,
     tree_digest,
     why_not_settled,
@@ -103,6 +102,7 @@ def test_two_nodes_that_agree_have_settled() -> None:
         ({"members": ("node2",)}, "node2: members are node2"),
         ({"members": ("node1", "node2", "node3")}, "node2: members are node1, node2, node3"),
         ({"fingerprint": "other"}, "the trees differ"),
+        ({"fingerprint": None}, "node2: its tree is not known yet"),
     ],
 )
 def test_whatever_is_missing_is_named(changed: dict[str, Any], reason: str) -> None:
@@ -140,13 +140,3 @@ def test_the_odd_one_out_is_not_equal() -> None:
     rows = [settled("node1"), settled("node2"), odd, silent]
     verdicts = {"node1": True, "node2": True, "node3": False, "node4": None}
     assert equality(rows) == verdicts
-
-
-def test_checksums_and_digests_are_never_compared_with_each_other() -> None:
-    digest = replace(settled("node2"), fingerprint_kind="digest")
-    assert has_one_fingerprint_kind([settled("node1"), settled("node2")])
-    assert not has_one_fingerprint_kind([settled("node1"), digest])
-    missing = replace(digest, fingerprint=None, fingerprint_kind=None)
-    assert not has_one_fingerprint_kind([missing])
-    down = replace(missing, pmxcfs="down")
-    assert has_one_fingerprint_kind([settled("node1"), down])
