@@ -16,7 +16,7 @@ BIN := .venv/bin
 PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
 export PYTHON
 
-.PHONY: help setup check format test mixed sim mutants bench lab-up lab-status lab-exec lab-down clean
+.PHONY: help setup check format test mixed sim soak staleness mutants bench lab-up lab-status lab-exec lab-down clean
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -46,6 +46,12 @@ mixed: setup ## every scenario in clusters that run the C daemon too: PMXCFS_REF
 
 sim: setup ## a long run of the simulator: SEED=1 STEPS=100000
 	@$(BIN)/python -m tests.sim.soak $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS))
+
+soak: setup ## random operations on a mount of its own, mappings among them, against files in memory: SEED=1 OPERATIONS=100000
+	@$(BIN)/python -m tests.fuse.soak_alone $(if $(SEED),--seed $(SEED)) $(if $(OPERATIONS),--ops $(OPERATIONS))
+
+staleness: setup ## readers on three nodes against writers on all: nobody reads what was replaced: READS=1000000
+	@STALENESS_READS=$(or $(READS),200000) $(BIN)/pytest -s --require=root,fuse,corosync tests/e2e/test_staleness.py
 
 mutants: setup ## change the exact code bit by bit, see the tests fail: MUTANTS=200 draws so many (SEED=1), MODULES='pmxcfs/memdb/*'
 	@nice $(BIN)/python -m tests.mutants.run $(if $(MUTANTS),--count $(MUTANTS)) $(if $(SEED),--seed $(SEED)) \

@@ -29,7 +29,13 @@ log = structlog.get_logger("main")
 
 
 class Notifier(Protocol):
-    """The call into the kernel."""
+    """The call into the kernel.
+
+    Attributes:
+        forgets_names: whether it can be told to look names up again.
+    """
+
+    forgets_names: bool
 
     def forget_attributes(self, inode: int) -> None:
         """Forget what is remembered of an inode; does not wait for any request of ours.
@@ -38,8 +44,8 @@ class Notifier(Protocol):
             OSError: the kernel refused; ENOENT if it does not know the inode.
         """
 
-    def forget_names(self) -> bool:
-        """Look all names up again; false means that the kernel cannot be told. Never blocks.
+    def forget_names(self) -> None:
+        """Look all names up again. Never blocks.
 
         Raises:
             OSError: the kernel refused.
@@ -58,6 +64,11 @@ class Invalidator:
         self._is_stopping = False
         self._work = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="invalidation", daemon=True)
+
+    @property
+    def forgets_names(self) -> bool:
+        """Whether the kernel never finds an entry by a name that it had once."""
+        return self._notifier.forgets_names
 
     def start(self) -> None:
         """Begin to tell the kernel."""
@@ -80,7 +91,7 @@ class Invalidator:
 
     def forget_names(self) -> None:
         """Have the kernel look all names up again, at once. Never blocks."""
-        if not self._is_stopping:
+        if self.forgets_names and not self._is_stopping:
             with self._complaining("names"):
                 self._notifier.forget_names()
 
@@ -139,6 +150,7 @@ class MountCache:
     def attach(self, invalidator: Invalidator) -> None:
         """Name what tells the kernel; before that the kernel knows nothing."""
         self._invalidator = invalidator
+        self._open_files.remembers_removed = invalidator.forgets_names
 
     @contextmanager
     def moving_here(self, *entries: Entry | None) -> Iterator[None]:

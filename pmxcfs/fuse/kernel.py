@@ -26,29 +26,28 @@ class Kernel:
 
     def __init__(self) -> None:
         self._device = _session_descriptor()
-        self.forgets_names = True
-        self.forgets_names = self.forget_names()
+        self.forgets_names = self._can_forget_names()
 
     def forget_attributes(self, inode: int) -> None:
         """Forget what is remembered of an inode, see ``invalidation.Notifier``."""
         pyfuse3.invalidate_inode(inode, attr_only=True)
 
-    def forget_names(self) -> bool:
-        """Look every name up again before it is used; false means that the kernel is too old.
-
-        This only counts a number up, so it never blocks.
+    def forget_names(self) -> None:
+        """Look every name up again before it is used. It counts a number up and never blocks.
 
         Raises:
-            OSError: the mount is gone.
+            OSError: the mount is gone; EINVAL, this kernel does not know the word.
         """
-        if self.forgets_names:
-            try:
-                os.write(self._device, _HEADER.pack(_HEADER.size, _INC_EPOCH, 0))
-            except OSError as error:
-                if error.errno != EINVAL:
-                    raise
-                self.forgets_names = False
-        return self.forgets_names
+        os.write(self._device, _HEADER.pack(_HEADER.size, _INC_EPOCH, 0))
+
+    def _can_forget_names(self) -> bool:
+        try:
+            self.forget_names()
+        except OSError as error:
+            if error.errno != EINVAL:
+                raise
+            return False
+        return True
 
 
 def _session_descriptor() -> int:

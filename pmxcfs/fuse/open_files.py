@@ -1,7 +1,8 @@
 """Files that are open on this node, and what becomes of them when their entry is removed.
 
 An entry that is removed, by anybody on any node, stays readable and writable for those who have it
-open here; its content then lives in this process alone and goes with the last handle.
+open here; its content then lives in this process alone and goes with the last handle. So that it
+can still be opened by who has just found its name, it may be remembered for a little longer.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +11,8 @@ from errno import EFBIG, ESTALE
 
 from pmxcfs.errors import OperationError
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Change, Entry, Inode
+
+REMOVED_MAX = 64
 
 
 @dataclass(slots=True)
@@ -20,10 +23,18 @@ class _OpenFile:
 
 
 class OpenFiles:
-    """The open files of this mount by their inode in the tree, each with its latest entry."""
+    """The open files of this mount by their inode in the tree, each with its latest entry.
+
+    Attributes:
+        remembers_removed: whether entries that were removed last can be opened. Without it a file
+            that others replace all the time could not always be opened: the kernel looks for it
+            again only once. It must be certain that no old name leads to them.
+    """
 
     def __init__(self) -> None:
         self._files: dict[Inode, _OpenFile] = {}
+        self._removed: dict[Inode, Entry] = {}
+        self.remembers_removed = False
 
     def open(self, entry: Entry, *, is_synchronous: bool = False) -> None:
         """Count one more handle; if it writes synchronously, all of the file's do from now on."""
@@ -46,15 +57,15 @@ class OpenFiles:
     def get(self, inode: Inode) -> Entry | None:
         """Return the latest entry of an open file; it is an orphan if the tree has it no more."""
         file = self._files.get(inode)
-        return None if file is None else file.entry
+        return self._removed.get(inode) if file is None else file.entry
 
     def follow(self, changes: Sequence[Change]) -> None:
         """Keep up with the tree; a removed entry stays as it was last."""
-        if not self._files:
-            return
         for change in changes:
             file = self._files.get(change.inode)
-            if file is not None and change.after is not None:
+            if change.after is None:
+                self._remember(change.before)
+            elif file is not None:
                 file.entry = change.after
 
     def follow_tree(self, find: Callable[[Inode], Entry | None]) -> None:
@@ -94,6 +105,13 @@ class OpenFiles:
             OperationError: ESTALE if nobody has the file open.
         """
         self._files[inode].entry = replace(self._orphan(inode), mtime=mtime)
+
+    def _remember(self, removed: Entry | None) -> None:
+        if removed is None or not self.remembers_removed:
+            return
+        self._removed[removed.inode] = removed
+        if len(self._removed) > REMOVED_MAX:
+            del self._removed[next(iter(self._removed))]
 
     def _orphan(self, inode: Inode) -> Entry:
         entry = self.get(inode)

@@ -136,7 +136,8 @@ def _remove(directory: Path) -> None:
     directory.rmdir()
 
 
-def _soak(where: Path, seed: int, count: int, *, keep: bool) -> None:
+def soak(where: Path, seed: int, count: int, *, keep: bool = False) -> None:
+    """Do so many operations, in a new directory after every few thousand; say how far it is."""
     done = part = 0
     while done < count:
         directory = where / f"soak-{seed}-{part}"
@@ -144,6 +145,8 @@ def _soak(where: Path, seed: int, count: int, *, keep: bool) -> None:
         now = min(OPERATIONS_PER_DIRECTORY, count - done)
         run(directory, f"{seed}/{part}", now)
         done, part = done + now, part + 1
+        if done < count:
+            print(f"seed {seed}: {done} of {count} operations, no difference", flush=True)
         if not keep:
             _remove(directory)
 
@@ -160,7 +163,7 @@ def main(arguments: Iterable[str]) -> int:
     start_s = time.monotonic()
     try:
         if options.replay is None:
-            _soak(options.directory, options.seed, options.ops, keep=options.keep)
+            soak(options.directory, options.seed, options.ops, keep=options.keep)
         else:
             directory = options.directory / f"replay-{options.seed}"
             directory.mkdir()

@@ -32,6 +32,8 @@ class Choice:
             "write": (8, self._write),
             "read": (4, self._read),
             "map": (4, self._map),
+            "mapshared": (4, self._mapshared),
+            "mapwrite": (5, self._mapwrite),
             "ftruncate": (7, self._ftruncate),
             "truncate": (4, self._truncate),
             "fsync": (1, self._slot_alone("fsync")),
@@ -79,6 +81,14 @@ class Choice:
         slot, size = self._slot(model)
         pages = size // 4096 + 1
         return Operation("map", (slot, self._chance.randrange(pages), self._chance.randint(1, 8)))
+
+    def _mapshared(self, model: Model) -> Operation:
+        return Operation("mapshared", self._map(model).arguments)
+
+    def _mapwrite(self, model: Model) -> Operation:
+        slot, size = self._slot(model)
+        offset = self._chance.randint(0, size)
+        return Operation("mapwrite", (slot, offset, self._length(), self._stamp()))
 
     def _ftruncate(self, model: Model) -> Operation:
         slot, size = self._slot(model)

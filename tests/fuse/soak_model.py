@@ -98,14 +98,34 @@ class Mount:
 
     def map(self, slot: int, page: int, pages: int) -> bytes:
         """Read through a private mapping, up to the end of the file."""
+        return self._mapped(slot, page, pages, mmap.MAP_PRIVATE)
+
+    def mapshared(self, slot: int, page: int, pages: int) -> bytes:
+        """Read through a shared mapping, up to the end of the file."""
+        return self._mapped(slot, page, pages, mmap.MAP_SHARED)
+
+    def _mapped(self, slot: int, page: int, pages: int, kind: int) -> bytes:
         at = page * mmap.PAGESIZE
         length = min(pages * mmap.PAGESIZE, os.fstat(self._slots[slot]).st_size - at)
         if length <= 0:
             return b""
-        with mmap.mmap(
-            self._slots[slot], length, mmap.MAP_PRIVATE, mmap.PROT_READ, offset=at
-        ) as mapping:
+        with mmap.mmap(self._slots[slot], length, kind, mmap.PROT_READ, offset=at) as mapping:
             return mapping[:]
+
+    def mapwrite(self, slot: int, offset: int, length: int, stamp: int) -> int:
+        """Overwrite through a shared mapping, up to the end of the file; return how much."""
+        length = min(length, os.fstat(self._slots[slot]).st_size - offset)
+        if length <= 0:
+            return 0
+        page = offset // mmap.PAGESIZE * mmap.PAGESIZE
+        access = mmap.PROT_READ | mmap.PROT_WRITE
+        with mmap.mmap(
+            self._slots[slot], offset - page + length, mmap.MAP_SHARED, access, offset=page
+        ) as mapping:
+            mapping[offset - page :] = data_of(stamp, length)
+            if stamp % 2:
+                mapping.flush()
+        return length
 
     def ftruncate(self, slot: int, size: int) -> None:
         os.ftruncate(self._slots[slot], size)
@@ -207,6 +227,19 @@ class Model:
         if not file.is_readable and len(file.data) > at:
             raise OSError(errno.EACCES, "not open for reading")
         return bytes(file.data[at : at + pages * mmap.PAGESIZE])
+
+    def mapshared(self, slot: int, page: int, pages: int) -> bytes:
+        return self.map(slot, page, pages)
+
+    def mapwrite(self, slot: int, offset: int, length: int, stamp: int) -> int:
+        file = self.slots[slot]
+        length = min(length, len(file.data) - offset)
+        if length <= 0:
+            return 0
+        if not (file.is_readable and file.is_writable):
+            raise OSError(errno.EACCES, "not open for reading and writing")
+        file.data[offset : offset + length] = data_of(stamp, length)
+        return length
 
     def ftruncate(self, slot: int, size: int) -> None:
         file = self.slots[slot]

@@ -53,6 +53,11 @@ class RecordingInvalidator(Invalidator):
     def __init__(self) -> None:
         self.inodes: list[int] = []
         self.names_forgotten = 0
+        self.knows_names = False
+
+    @property
+    def forgets_names(self) -> bool:
+        return self.knows_names
 
     def add(self, inodes: Iterable[int]) -> None:
         self.inodes += inodes

@@ -18,6 +18,7 @@ class Kernel:
     """Remembers what it was told; can be made to block, and to refuse."""
 
     def __init__(self) -> None:
+        self.forgets_names = True
         self.told: list[int] = []
         self.errors: list[OSError] = []
         self.inside = threading.Event()
@@ -32,11 +33,10 @@ class Kernel:
         if self.errors:
             raise self.errors.pop()
 
-    def forget_names(self) -> bool:
+    def forget_names(self) -> None:
         self.told.append(0)
         if self.errors:
             raise self.errors.pop()
-        return True
 
     def wait_for(self, count: int) -> None:
         """Wait until so many more calls have returned."""

@@ -6,6 +6,7 @@ from errno import EFBIG, ESTALE
 import pytest
 
 from pmxcfs.fuse.inodes import KERNEL_ROOT
+from pmxcfs.fuse.open_files import REMOVED_MAX
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Delete, Rename, Write
@@ -160,3 +161,33 @@ async def test_a_file_that_comes_back_with_a_synchronisation_is_the_trees_again(
     await scene.others(Write(b"f", 0, b"new"))
     assert await scene.fs.read(handle, 0, 100) == b"new"
     assert (await scene.fs.getattr(handle, CONTEXT)).st_nlink == 1
+
+
+async def test_who_has_just_found_a_name_opens_the_file_that_it_had() -> None:
+    """A file that others replace all the time is always there, and can always be opened."""
+    scene = Scene()
+    scene.invalidator.knows_names = True
+    scene.fs.cache.attach(scene.invalidator)
+    await scene.make("f", b"old")
+    number = await scene.find("f")
+    await scene.make("g", b"new")
+    await scene.others(Rename(b"g", b"f"))
+    assert (await scene.fs.getattr(number, CONTEXT)).st_nlink == 0
+    handle = (await scene.fs.open(number, 0, CONTEXT)).fh
+    assert await scene.fs.read(handle, 0, 10) == b"old"
+    for turn in range(REMOVED_MAX):
+        await scene.make(f"other{turn}", b"")
+        await scene.others(Delete(f"other{turn}".encode()))
+    assert await scene.fs.read(handle, 0, 10) == b"old"
+    await scene.fs.release(handle)
+    with refused(ESTALE):
+        await scene.fs.open(number, 0, CONTEXT)
+
+
+async def test_without_certainty_about_names_a_removed_file_cannot_be_opened() -> None:
+    scene = Scene()
+    await scene.make("f", b"old")
+    number = await scene.find("f")
+    await scene.others(Delete(b"f"))
+    with refused(ESTALE):
+        await scene.fs.open(number, 0, CONTEXT)
