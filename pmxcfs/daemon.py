@@ -106,7 +106,7 @@ async def _run_with_database(
             standalone=is_standalone,
             unshared_since=lost_trees.unshared_since(),
         )
-        driver = Driver(replica, database, clock=_now_s)
+        driver = Driver(replica, database, clock=_now_s, steady_clock=_steady_s)
         driver.attach_keeper(lost_trees)
         status = await _status(options, is_standalone=is_standalone)
         async with looked_after(database, driver, options.database):
@@ -129,6 +129,11 @@ async def _status(options: Options, *, is_standalone: bool) -> StatusDriver:
 
 def _now_s() -> int:
     return int(time.time())
+
+
+def _steady_s() -> int:
+    """Count on while the machine sleeps, as all others do."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 def _load(database: Database, options: Options) -> Memdb:

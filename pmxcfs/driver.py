@@ -57,10 +57,19 @@ class Driver:
         replica: the pure state of this node.
         storage: its database; a batch of deliveries is one commit.
         clock: returns UNIX seconds.
+        steady_clock: returns seconds of a clock that is never stepped, for the ages of locks; by
+            default the other one.
     """
 
-    def __init__(self, replica: Replica, storage: Storage, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        storage: Storage,
+        clock: Callable[[], int],
+        steady_clock: Callable[[], int] | None = None,
+    ) -> None:
         self.replica = replica
+        self._steady_clock = steady_clock or clock
         self._committer = Committer(replica, storage, clock)
         self._clock = clock
         self._group: Group | None = None
@@ -222,9 +231,11 @@ class Driver:
             self._is_pumping = False
 
     def _effects_of(self, item: Event | _Request) -> Sequence[Effect]:
+        now_s = self._clock()
+        self.replica.memdb.locks.follow(self._steady_clock(), now_s)
         if isinstance(item, _Request):
-            return self.replica.submit(item.ticket, item.operation, self._clock())
-        return self.replica.step(item, self._clock())
+            return self.replica.submit(item.ticket, item.operation, now_s)
+        return self.replica.step(item, now_s)
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         """Commit the whole batch first, in one transaction; then do the rest in order."""

@@ -19,13 +19,24 @@ class _Sighting:
 class LockTable:
     """When each lock was first seen with its present checksum (32 bytes).
 
-    ``now_s`` is a clock in seconds that never goes back; its origin does not matter.
+    ``now_s`` is our clock in seconds, whatever its origin. If it may be stepped, somebody says
+    with ``follow`` how far it is from one that is not, and no step makes a lock older or younger.
 
     Source: docs/PROTOCOL.md, "Locks".
     """
 
     def __init__(self) -> None:
         self._sightings: dict[bytes, _Sighting] = {}
+        self._shift_s: int | None = None
+
+    def follow(self, steady_s: int, now_s: int) -> None:
+        """Count by a steady clock, which shows ``steady_s`` where ours shows ``now_s``."""
+        if self._shift_s is None:
+            self._sightings = {
+                path: _Sighting(seen.checksum, seen.since_s + steady_s - now_s)
+                for path, seen in self._sightings.items()
+            }
+        self._shift_s = steady_s - now_s
 
     def __contains__(self, path: object) -> bool:
         """Whether a timer runs for the lock at this path."""
@@ -38,7 +49,7 @@ class LockTable:
 
     def start(self, path: bytes, checksum: bytes, now_s: int) -> None:
         """Start the timer of a lock, or start it anew."""
-        self._sightings[path] = _Sighting(checksum, now_s)
+        self._sightings[path] = _Sighting(checksum, self._steady_s(now_s))
 
     def drop(self, path: bytes) -> None:
         """Forget a lock, which may be unknown."""
@@ -53,7 +64,7 @@ class LockTable:
         if seen is None or seen.checksum != checksum:
             self.start(path, checksum, now_s)
             return False
-        return now_s - seen.since_s > LOCK_LIFETIME_S
+        return self._steady_s(now_s) - seen.since_s > LOCK_LIFETIME_S
 
     def rebuild(self, locks: Iterable[tuple[bytes, bytes]], now_s: int) -> None:
         """Take over the locks of another tree, given as (path, checksum).
@@ -65,6 +76,9 @@ class LockTable:
         for path, checksum in locks:
             seen = self._sightings.get(path)
             if seen is None or seen.checksum != checksum:
-                seen = _Sighting(checksum, now_s)
+                seen = _Sighting(checksum, self._steady_s(now_s))
             sightings[path] = seen
         self._sightings = sightings
+
+    def _steady_s(self, now_s: int) -> int:
+        return now_s + (self._shift_s or 0)

@@ -72,9 +72,13 @@ class Cache:
         self.forgotten.append(None)
 
 
-def standalone(disk: Disk, clock: Callable[[], int] = lambda: NOW_S) -> Driver:
+def standalone(
+    disk: Disk,
+    clock: Callable[[], int] = lambda: NOW_S,
+    steady_clock: Callable[[], int] | None = None,
+) -> Driver:
     replica = Replica(Memdb(Tree.new(), NOW_S), node_name="alone", standalone=True)
-    driver = Driver(replica, disk, clock)
+    driver = Driver(replica, disk, clock, steady_clock)
     group = LoopbackGroup(ALONE, driver.feed)
     driver.attach(group)
     group.start()
@@ -247,3 +251,19 @@ async def test_the_lowest_member_releases_an_expired_lock_when_asked() -> None:
     deliver_all()
     assert results == [-EACCES]
     assert replica.memdb.tree.find(b"priv/lock/x") is None
+
+
+async def test_a_lock_expires_by_the_steady_clock_however_the_other_one_is_set() -> None:
+    wall_s, steady_s = [NOW_S], [1000]
+    driver = standalone(Disk(), lambda: wall_s[0], lambda: steady_s[0])
+    for path in (b"priv", b"priv/lock", b"priv/lock/a"):
+        await driver.submit(Mkdir(path))
+
+    wall_s[0] += 100_000
+    with pytest.raises(OperationError) as refusal:
+        await driver.submit(SetMtime(b"priv/lock/a", 0))
+    assert refusal.value.errno == EACCES
+
+    wall_s[0], steady_s[0] = NOW_S - 100_000, 1121
+    await driver.submit(SetMtime(b"priv/lock/a", 0))
+    assert driver.replica.memdb.tree.find(b"priv/lock/a") is None

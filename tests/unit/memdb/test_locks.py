@@ -51,6 +51,20 @@ def test_another_tree_keeps_the_age_of_the_locks_that_did_not_change() -> None:
     assert b"priv/lock/c" not in table
 
 
+@pytest.mark.parametrize("step_s", [-100_000, 100_000])
+def test_a_step_of_the_clock_makes_no_lock_older_or_younger(step_s: int) -> None:
+    table = LockTable()
+    table.start(LOCK, ONE, now_s=1_700_000_000)
+    table.follow(50, now_s=1_700_000_000)
+
+    table.follow(170, now_s=1_700_000_120 + step_s)
+    assert not table.has_expired(LOCK, ONE, now_s=1_700_000_120 + step_s)
+    table.rebuild([(LOCK, ONE), (b"priv/lock/b", ONE)], now_s=1_700_000_120 + step_s)
+    table.follow(171, now_s=1_700_000_121)
+    assert table.has_expired(LOCK, ONE, now_s=1_700_000_121)
+    assert not table.has_expired(b"priv/lock/b", ONE, now_s=1_700_000_121)
+
+
 def locked(now_s: int = 0) -> Memdb:
     memdb = a_memdb("priv/", "priv/lock/")
     do(memdb, Mkdir(LOCK), now_s=now_s)
