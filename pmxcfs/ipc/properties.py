@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from pmxcfs.status.json_text import quoted
 
-Found = dict[bytes, bytes]
+Found = list[tuple[bytes, bytes]]
+"""Names and values."""
 
 
 def properties_of(config: bytes, names: Sequence[bytes]) -> Found:
@@ -16,19 +17,20 @@ def properties_of(config: bytes, names: Sequence[bytes]) -> Found:
     Snapshots and pending changes, which are below a line that begins with ``[``, do not count. A
     later line wins, but the search ends once as many were found again as were asked for.
     """
-    found: Found = {}
+    values: list[bytes | None] = [None] * len(names)
     repeats = 0
-    prefixes = [(name, name + b":") for name in names]
+    prefixes = [name + b":" for name in names]
     for line in config.removesuffix(b"\n").split(b"\n"):
         if line.startswith(b"["):
             break
-        for name, prefix in prefixes:
+        for place, prefix in enumerate(prefixes):
             if line.startswith(prefix) and (value := _value(line[len(prefix) :])):
-                repeats += name in found
-                found[name] = value
+                repeats += values[place] is not None
+                values[place] = value
         if repeats == len(names):
             break
-    return {name: found[name] for name in names if name in found}
+    found = zip(names, values, strict=True)
+    return [(name, value) for name, value in found if value is not None]
 
 
 def properties_text(guests: Iterable[tuple[int, Found]]) -> bytes:
@@ -43,5 +45,5 @@ def _value(rest: bytes) -> bytes:
 
 
 def _entry(vmid: int, found: Found) -> str:
-    values = ",".join(f"{quoted(name)}: {quoted(value)}" for name, value in found.items())
+    values = ",".join(f"{quoted(name)}: {quoted(value)}" for name, value in found)
     return f'"{vmid}":{{{values}}}'

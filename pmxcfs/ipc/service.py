@@ -26,7 +26,11 @@ READ_BYTES = 256 * 1024
 
 RESTART_PAUSE_S = 1.0
 PING_PERIOD_S = 10.0
-"""How often the porter is asked whether it is there; it has as long to answer."""
+"""How often the porter is asked whether it is there."""
+
+SILENT_PIECES_MAX = 20
+SILENT_PIECE_S = 0.5
+"""How long it may take to answer, in pieces."""
 
 END_WAIT_S_MAX = 2.0
 
@@ -51,6 +55,7 @@ class IpcService:
         self._is_heard = trio.Event()
         self._is_settled = trio.Event()
         self._has_complained = False
+        self._sending = trio.Lock()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. It counts as started once clients can connect, or cannot.
@@ -61,8 +66,11 @@ class IpcService:
             nursery.start_soon(self._tell_started, task_status)
             while True:
                 self._is_heard = trio.Event()
-                process = await self._serve_once()
-                self._tell_end(process)
+                try:
+                    self._tell_end(await self._serve_once())
+                except* Exception as failures:
+                    # The file system is worth more than this service.
+                    log.exception("the IPC service failed, starting it again", exc_info=failures)
                 self._is_settled.set()
                 await trio.sleep(RESTART_PAUSE_S)
 
@@ -110,16 +118,23 @@ class IpcService:
 
     async def _watch(self, process: trio.Process, line: trio.SocketStream) -> None:
         """Kill a porter that does not answer: nobody else can end it."""
-        while True:
-            with trio.move_on_after(PING_PERIOD_S) as waiting:
-                await self._is_heard.wait()
-            if waiting.cancelled_caught:
-                log.warning("the IPC porter does not answer, ending it", pid=process.pid)
-                process.kill()
-                return
+        while await self._hears():
             await trio.sleep(PING_PERIOD_S)
             self._is_heard = trio.Event()
             await self._send(line, frames.PING)
+        log.warning("the IPC porter does not answer, ending it", pid=process.pid)
+        process.kill()
+
+    async def _hears(self) -> bool:
+        """Wait for a sign of life; false if there is none in time.
+
+        In pieces, so that time in which we were stopped ourselves counts little.
+        """
+        for _ in range(SILENT_PIECES_MAX):
+            with trio.move_on_after(SILENT_PIECE_S):
+                await self._is_heard.wait()
+                return True
+        return False
 
     async def _serve(self, line: trio.SocketStream) -> None:
         reader = frames.FrameReader(frames.REQUEST)
@@ -150,7 +165,8 @@ class IpcService:
 
     async def _send(self, line: trio.SocketStream, data: bytes) -> None:
         try:
-            await line.send_all(data)
+            async with self._sending:
+                await line.send_all(data)
         except trio.BrokenResourceError:
             return  # the porter has ended, which is seen elsewhere
 
