@@ -11,6 +11,7 @@ from pmxcfs import __version__, background
 from pmxcfs.background import EXIT_FAILURE
 from pmxcfs.options import (
     COROSYNC_CONF,
+    FSYNC_WAIT_S,
     IPC_NAME,
     MOUNTPOINT,
     RRD_DIR,
@@ -21,6 +22,8 @@ from pmxcfs.options import (
 )
 
 EXIT_USAGE = 1
+
+FSYNC_WAIT_S_MAX = 300
 
 DESCRIPTION = "Mount the cluster file system and keep it equal on all nodes."
 EPILOG = """\
@@ -82,6 +85,7 @@ def parse(arguments: list[str]) -> Options:
         is_foreground=found.foreground,
         is_debug=found.debug,
         is_log_json=found.log_format == "json",
+        fsync_wait_s=found.fsync_wait,
     )
 
 
@@ -115,8 +119,23 @@ def _parser() -> argparse.ArgumentParser:
         default="text",
         help="of lines on standard error; default: %(default)s",
     )
+    parser.add_argument(
+        "--fsync-wait",
+        type=_seconds,
+        default=FSYNC_WAIT_S,
+        metavar="SECONDS",
+        help="how long fsync waits until a majority of the cluster's nodes has it on disk; "
+        "0: this node's disk is enough (default: %(default)g)",
+    )
     parser.add_argument("--version", action="version", version=f"pmxcfs {__version__}")
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= FSYNC_WAIT_S_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 and {FSYNC_WAIT_S_MAX} seconds")
+    return seconds
 
 
 def _absolute(text: str) -> Path:

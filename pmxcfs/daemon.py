@@ -18,6 +18,8 @@ from pmxcfs.database import Database, write_database
 from pmxcfs.dcdb import COROSYNC_CONF, PublishCorosyncConf
 from pmxcfs.dfsm.events import GroupEvent
 from pmxcfs.driver import Driver
+from pmxcfs.durability import durability_of, durable_group, promise_of
+from pmxcfs.durable_driver import DurableDriver
 from pmxcfs.ending import Ending
 from pmxcfs.errors import StorageError
 from pmxcfs.fuse import session, virtual_files
@@ -175,13 +177,14 @@ async def _serve(
 ) -> None:
     """Start what the mount depends on, serve the mount, and stop in the reverse order."""
     replica = driver.replica
+    durable = durability_of(driver, options)
     process = views.Process(Pid(os.getpid()), int(time.time()))
     debug = _debug_of(switch)
     operations = _operations(driver, status, process, debug, gid)
     status_socket = StatusSocket(
         options.run_dir / SOCKET_NAME,
         gid,
-        lambda: views.status_line(replica, status.node.status, process),
+        lambda: views.status_line(replica, status.node.status, process, promise_of(durable)),
     )
     handlers = Handlers(replica, status, process, gid, _now_s)
     ipc = IpcService(options.ipc_name, gid, handlers.answer)
@@ -189,7 +192,7 @@ async def _serve(
     async with (
         session.mounted(operations, options.mountpoint) as mount,
         ending.then_for("the kernel to unmount"),
-        group(driver, status, options) as troubles,
+        group(driver, status, durable, options) as troubles,
         trio.open_nursery() as services,
     ):
         services.start_soon(count_repetitions)
@@ -253,7 +256,7 @@ def _operations(
 
 @asynccontextmanager
 async def _standalone_group(
-    driver: Driver, status: StatusDriver, options: Options
+    driver: Driver, status: StatusDriver, durable: DurableDriver | None, options: Options
 ) -> AsyncIterator[Troubles]:
     """Be the tree's group alone; the status needs none."""
     group = LoopbackGroup(Member(LOCAL_NODE_ID, Pid(os.getpid())), driver.feed)
@@ -264,7 +267,7 @@ async def _standalone_group(
 
 @asynccontextmanager
 async def _cluster_group(
-    driver: Driver, status: StatusDriver, options: Options
+    driver: Driver, status: StatusDriver, durable: DurableDriver | None, options: Options
 ) -> AsyncIterator[Troubles]:
     """Take part in the cluster: the groups, the quorum and the list of nodes, each on its own."""
     # Only a cluster needs corosync's libraries.
@@ -277,6 +280,8 @@ async def _cluster_group(
 
     def on_quorum(is_quorate: bool) -> None:
         driver.feed([QuorumChanged(is_quorate)])
+        if durable is not None:
+            durable.learn_quorum(is_quorate)
 
     def on_ring(node_ids: frozenset[NodeId]) -> None:
         driver.feed([RingSeen(node_ids)])
@@ -287,13 +292,15 @@ async def _cluster_group(
         driver.feed([names])
         status.feed([names])
         status.learn_nodes(info)
+        if durable is not None:
+            durable.learn_nodes(info)
 
     group = CpgGroup(DCDB_GROUP, on_group, admission=driver.wait_until_writable)
     driver.attach(group)
     status_group = CpgGroup(KVSTORE_GROUP, status.feed, log_domain="status")
     status.attach(status_group)
     nodes = ClusterMapWatch(on_nodes)
-    async with trio.open_nursery() as nursery:
+    async with durable_group(durable), trio.open_nursery() as nursery:
         nursery.start_soon(_publisher(driver, options).run)
         quorum = QuorumWatch(on_quorum, on_ring=on_ring)
         for task in (quorum.run, nodes.run, group.run, status_group.run):

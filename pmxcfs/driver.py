@@ -19,12 +19,14 @@ from pmxcfs.dcdb import (
     DiskState,
     Forget,
     ForgetAll,
+    KeepLosingTree,
     MarkUnshared,
     PublishCorosyncConf,
     TreeShared,
 )
 from pmxcfs.dfsm.effects import Answer, Effect, LeaveGroup, Multicast, Ticket
 from pmxcfs.dfsm.events import Delivered
+from pmxcfs.dfsm.modes import Mode
 from pmxcfs.errors import OperationError, StorageError, TemporaryStorageError
 from pmxcfs.memdb.operations import Operation
 from pmxcfs.replica import Event, Replica
@@ -76,13 +78,16 @@ class Driver:
         self._cache: KernelCache = NoKernelCache()
         self._publish: Callable[[PublishCorosyncConf], None] = lambda effect: None
         self._tap: Callable[[Sequence[Effect]], None] = lambda effects: None
-        self._sync: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self._sync_here: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self._sync_majority: Callable[[], Awaitable[None]] | None = None
+        self._tell_progress: Callable[[], None] = lambda: None
         self._tickets = itertools.count(1)
         self._waiters = Callers()
         self._callers: dict[Ticket, Callable[[int], None]] = {}
         self._inbox: list[Event | _Request] = []
         self._queued_bytes = 0
         self._is_pumping = False
+        self._has_granted = self._has_dropped = False
 
     @property
     def waiting(self) -> Batch | None:
@@ -153,6 +158,7 @@ class Driver:
                 result = self._give_up(ticket, operation)
         if result < 0:
             raise OperationError(-result)
+        self._has_granted = True
         return result
 
     def feed(self, events: Iterable[Event]) -> None:
@@ -195,16 +201,52 @@ class Driver:
 
     def attach_sync(self, sync: Callable[[], Awaitable[None]]) -> None:
         """Name what brings all that was committed to the disk; it raises StorageError."""
-        self._sync = sync
+        self._sync_here = sync
+
+    def attach_durability(
+        self, wait: Callable[[], Awaitable[None]], on_progress: Callable[[], None]
+    ) -> None:
+        """Name what brings all that was committed to the disks of a majority of the cluster.
+
+        Args:
+            wait: does it; raises OperationError.
+            on_progress: is called whenever the database may have taken changes; must not block.
+        """
+        self._sync_majority, self._tell_progress = wait, on_progress
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the database has all that the replica has seen, and the group is in sync."""
+        return (
+            self.replica.mode is Mode.SYNCED
+            and self.replica.disk is DiskState.WRITABLE
+            and self.waiting is None
+            and not self._is_pumping
+        )
 
     async def sync(self) -> None:
+        """Return once all changes that were answered survive a loss of power.
+
+        In a cluster they do on a majority of its nodes, else on this one.
+
+        Raises:
+            OperationError: EIO, our database failed; or others have not said so in time; or changes
+                that were answered were dropped by a synchronisation, and nobody was told so yet.
+        """
+        if self._has_dropped:
+            self._has_dropped = False
+            log.warning("fsync fails once: a synchronisation dropped changes that were answered")
+            raise OperationError(EIO)
+        await (self._sync_majority or self.sync_here)()
+
+    async def sync_here(self) -> None:
         """Return once all changes that were answered survive a loss of power on this node.
 
         Raises:
             OperationError: EIO, our database failed.
         """
         try:
-            await self._sync()
+            await self._sync_here()
         except TemporaryStorageError:
             raise OperationError(EIO) from None
         except StorageError as error:
@@ -229,6 +271,7 @@ class Driver:
                 self._perform([effect for item in batch for effect in self._effects_of(item)])
         finally:
             self._is_pumping = False
+        self._tell_progress()
 
     def _effects_of(self, item: Event | _Request) -> Sequence[Effect]:
         now_s = self._clock()
@@ -264,6 +307,8 @@ class Driver:
                 self._group.leave(for_good=for_good)
             case PublishCorosyncConf():
                 self._publish(effect)
+            case KeepLosingTree():
+                self._has_dropped = self._has_granted
             case MarkUnshared(version):
                 self._committer.keeper.mark_unshared(version)
             case TreeShared():

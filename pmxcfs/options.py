@@ -10,6 +10,7 @@ COROSYNC_CONF = Path("/etc/corosync/corosync.conf")
 IPC_NAME = "pve2"
 RRD_DIR = Path("/var/lib/rrdcached/db")
 RRDCACHED_SOCKET = Path("/var/run/rrdcached.sock")
+FSYNC_WAIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Options:
     """The daemon's settings; the paths default to the reference's.
 
     ``node_name`` is the host name up to its first dot unless given, as ``has_given_name`` tells.
+    ``fsync_wait_s`` is how long fsync waits for a majority of the cluster; with 0 it never does.
     """
 
     node_name: str
@@ -32,6 +34,7 @@ class Options:
     is_foreground: bool = False
     is_debug: bool = False
     is_log_json: bool = False
+    fsync_wait_s: float = FSYNC_WAIT_S
 
     @property
     def database(self) -> Path:

@@ -21,6 +21,7 @@ from pmxcfs.dfsm.events import (
     GroupEvent,
     SendFailed,
 )
+from pmxcfs.dfsm.history import History
 from pmxcfs.dfsm.machine import Machine
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.errors import OperationError
@@ -109,6 +110,11 @@ class Replica:
     def mode(self) -> Mode:
         """Where this node stands in the replication protocol."""
         return self._machine.mode
+
+    @property
+    def history(self) -> History:
+        """Which changes were applied since the group last agreed."""
+        return self._machine.history
 
     @property
     def members(self) -> tuple[Member, ...]:

@@ -12,6 +12,7 @@ from itertools import islice
 
 from pmxcfs import __version__
 from pmxcfs.dfsm.modes import Mode
+from pmxcfs.durable.promise import Promise
 from pmxcfs.identity import Pid
 from pmxcfs.memdb.index import tree_checksum
 from pmxcfs.replica import Replica
@@ -94,8 +95,13 @@ def vmlist_text(replica: Replica) -> bytes:
     )
 
 
-def status_line(replica: Replica, status: ClusterStatus, process: Process) -> bytes:
-    """Return the state of this node as one line of JSON.
+def status_line(
+    replica: Replica,
+    status: ClusterStatus,
+    process: Process,
+    promise: Promise = Promise.THIS_NODE,
+) -> bytes:
+    """Return the state of this node as one line of JSON; ``promise`` is what fsync promises.
 
     Source: docs/LAB.md, "The status socket".
     """
@@ -114,6 +120,7 @@ def status_line(replica: Replica, status: ClusterStatus, process: Process) -> by
         "awaiting": sorted(member.node_id for member in replica.awaiting),
         "leader": replica.leader,
         "database_failed": replica.has_failed,
+        "fsync": promise.value,
         "tree_version": replica.memdb.tree.root.version,
         "tree_entries": len(replica.memdb.tree),
         "tree_checksum": tree_checksum(replica.memdb.tree).hex(),

@@ -3,7 +3,7 @@
 Source: docs/PROTOCOL.md, "corosync".
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import trio
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 NODE_PREFIX = "nodelist.node."
 CLUSTER_NAME_KEY = "totem.cluster_name"
 CONFIG_VERSION_KEY = "totem.config_version"
+QUORUM_PREFIX = "quorum."
+EXPECTED_VOTES_KEY = "quorum.expected_votes"
+DEVICE_MODEL_KEY = "quorum.device.model"
+DEVICE_VOTES_KEY = "quorum.device.votes"
+
+_SINGLE_KEYS = (
+    CLUSTER_NAME_KEY,
+    CONFIG_VERSION_KEY,
+    EXPECTED_VOTES_KEY,
+    DEVICE_MODEL_KEY,
+    DEVICE_VOTES_KEY,
+)
 
 Value = int | str
 
@@ -65,7 +77,7 @@ class CmapHandle(Handle[bool]):
         """
         with self._requests:
             handle_id = self._open_id("get")
-            keys = [CLUSTER_NAME_KEY, CONFIG_VERSION_KEY, *self._keys(handle_id, NODE_PREFIX)]
+            keys = [*_SINGLE_KEYS, *self._keys(handle_id, NODE_PREFIX)]
             values = {key: self._get(handle_id, key) for key in keys}
         return {key: value for key, value in values.items() if value is not None}
 
@@ -77,7 +89,8 @@ class CmapHandle(Handle[bool]):
     def _set_up(self, handle_id: int) -> None:
         """Ask to be told of changes, before the first reading."""
         events = lib.CMAP_TRACK_ADD | lib.CMAP_TRACK_DELETE | lib.CMAP_TRACK_MODIFY
-        self._track(handle_id, NODE_PREFIX, events | lib.CMAP_TRACK_PREFIX)
+        for prefix in (NODE_PREFIX, QUORUM_PREFIX):
+            self._track(handle_id, prefix, events | lib.CMAP_TRACK_PREFIX)
         self._track(handle_id, CONFIG_VERSION_KEY, events)
 
     def _track(self, handle_id: int, key: str, events: int) -> None:
@@ -122,7 +135,7 @@ def cluster_info(values: Mapping[str, Value]) -> ClusterInfo | None:
     """Make the cluster's description out of the map's keys; None if it has no name.
 
     A node counts if it has an id other than zero and a name (``name``, else ``ring0_addr``). Of two
-    nodes with one id the later wins. A missing version is 0.
+    nodes with one id the later wins. A missing version is 0, missing votes are 1.
     """
     name = values.get(CLUSTER_NAME_KEY)
     if not isinstance(name, str):
@@ -133,7 +146,24 @@ def cluster_info(values: Mapping[str, Value]) -> ClusterInfo | None:
         name=name,
         config_version=version if isinstance(version, int) else 0,
         nodes=tuple(nodes[node_id] for node_id in sorted(nodes)),
+        other_votes=_other_votes(values, [node.votes for node in nodes.values()]),
     )
+
+
+def _other_votes(values: Mapping[str, Value], node_votes: Sequence[int]) -> int:
+    """Return the votes that corosync expects from elsewhere.
+
+    A device without a number of its own has one less than there are nodes. A number of expected
+    votes that is below what nodes and device have would make two quorums possible at a time; it
+    does not count.
+    """
+    device_votes, expected = values.get(DEVICE_VOTES_KEY), values.get(EXPECTED_VOTES_KEY)
+    if not values.get(DEVICE_MODEL_KEY):
+        device_votes = 0
+    elif not isinstance(device_votes, int):
+        device_votes = len(node_votes) - 1
+    missing = expected - sum(node_votes) if isinstance(expected, int) else 0
+    return max(device_votes, missing, 0)
 
 
 def _nodes(values: Mapping[str, Value]) -> Iterator[ClusterNode]:

@@ -25,6 +25,9 @@ DCDB_GROUP = b"pve_dcdb_v1\0"
 KVSTORE_GROUP = b"pve_kvstore_v1\0"
 """The group of the volatile state."""
 
+DURABLE_GROUP = b"pmxcfs_durable_v1\0"
+"""The group in which our nodes ask each other what is on their disks."""
+
 
 class CpgGroup:
     """One group, as the driver sees it: send, leave, and a stream of events.

@@ -6,6 +6,7 @@ import structlog
 
 from pmxcfs.dfsm.application import Application
 from pmxcfs.dfsm.effects import Effect, LeaveGroup, Multicast, Send, Ticket
+from pmxcfs.dfsm.history import History
 from pmxcfs.dfsm.membership import Membership
 from pmxcfs.dfsm.modes import Mode, may_follow
 from pmxcfs.dfsm.outgoing import Outgoing
@@ -18,7 +19,8 @@ class Core:
     """Our place in the group. The parts read and change it, the machine takes its effects.
 
     ``members`` is empty as long as no configuration change has named any. ``leader`` is whose state
-    the last comparison found to be the one to have. ``steps`` counts the events that moved us.
+    the last comparison found to be the one to have; ``agreement`` names comparison and state.
+    ``steps`` counts the events that moved us.
     """
 
     def __init__(self, application: Application, protocol_version: int, domain: str) -> None:
@@ -30,7 +32,9 @@ class Core:
         self.is_member = False
         self.members = Membership(())
         self.leader: Member | None = None
+        self.agreement = b""
         self.steps = 0
+        self.history = History()
         self.outgoing = Outgoing(protocol_version)
         self.waiters = Waiters()
         self.effects: list[Effect] = []
@@ -46,6 +50,7 @@ class Core:
             return
         self.log.warning("leaving the group", mode=mode.name, reason=reason)
         self.mode = mode
+        self.history.end()
         self.application.drop_sync()
         self.effects += self.waiters.lose_all()
         self.effects.append(LeaveGroup(for_good=mode.is_final))
@@ -85,5 +90,6 @@ class Core:
         self.effects += self.waiters.lose_all()
         self.members = Membership(())
         self.is_member = False
+        self.history.end()
         self.outgoing.forget()
         self.application.drop_sync()

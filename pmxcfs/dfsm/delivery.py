@@ -53,6 +53,7 @@ class Deliveries:
         except ProtocolError:
             self._answer(message, -EPERM)
             raise
+        core.history.note(sender, message.count)
         core.perform(delivery.effects, now_s)
         self._answer(message, delivery.result)
 

@@ -16,6 +16,7 @@ from pmxcfs.dfsm.core import Core
 from pmxcfs.dfsm.delivery import Deliveries
 from pmxcfs.dfsm.effects import Effect, LeaveGroup, Ticket
 from pmxcfs.dfsm.events import ConfigurationChange, Delivered, GroupEvent
+from pmxcfs.dfsm.history import History
 from pmxcfs.dfsm.membership import Membership
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.queue import HeldMessage
@@ -93,6 +94,11 @@ class Machine:
     def epoch(self) -> Epoch | None:
         """The synchronisation that we take part in, or took part in last."""
         return self._core.outgoing.epoch
+
+    @property
+    def history(self) -> History:
+        """What was applied since the last agreement."""
+        return self._core.history
 
     @property
     def awaiting(self) -> frozenset[Member]:
@@ -189,6 +195,7 @@ class Machine:
         self._deliveries.drop_following()
         if core.me is None:
             return
+        core.history.end()
         core.outgoing.open_epoch(core.me, now_s)
         core.steps += 1
         if core.mode.is_error:

@@ -6,6 +6,9 @@ conclusions: who is in sync, and who leads and so sends updates to those who are
 Source: docs/PROTOCOL.md, "Synchronisation".
 """
 
+from collections.abc import Mapping
+from hashlib import sha256
+
 from pmxcfs.dfsm.application import Comparison
 from pmxcfs.dfsm.core import Core
 from pmxcfs.dfsm.delivery import Deliveries
@@ -32,6 +35,7 @@ class Synchronisation:
         if len(core.members) > 1:
             self._begin_with_others(change, now_s)
         else:
+            core.history.begin(_name_of_epoch(core), is_replaced=False)
             core.become_synced((), now_s)
             core.members.mark_synced(core.members.all)
             self._deliveries.deliver_held(now_s)
@@ -59,6 +63,7 @@ class Synchronisation:
         comparison = core.application.compare_states(core.members.states)
         core.members.mark_synced(comparison.synced)
         core.leader = comparison.leader
+        core.agreement = _name_of_epoch(core) + _digest_of(comparison.leader, core.members.states)
         self._log_verdict(comparison)
         self._send_updates(comparison, now_s)
         self._draw_conclusion(comparison, now_s)
@@ -74,6 +79,7 @@ class Synchronisation:
         core = self._core
         effects = core.application.commit(now_s)
         core.members.mark_synced(core.members.all)
+        core.history.begin(core.agreement, is_replaced=True)
         core.become_synced([*effects, *core.application.on_agreed(now_s)], now_s)
         self._deliveries.deliver_following(now_s)
         self._deliveries.deliver_held(now_s)
@@ -109,9 +115,20 @@ class Synchronisation:
     def _draw_conclusion(self, comparison: Comparison, now_s: int) -> None:
         core = self._core
         if core.me in comparison.synced:
+            core.history.begin(core.agreement, is_replaced=False)
             core.become_synced(comparison.effects, now_s)
             core.application.drop_sync()
         else:
             core.mode = Mode.UPDATE
             core.perform(comparison.effects, now_s)
         self._deliveries.deliver_held(now_s)
+
+
+def _name_of_epoch(core: Core) -> bytes:
+    assert core.outgoing.epoch is not None, "a configuration change came first"
+    return core.outgoing.epoch.encode()
+
+
+def _digest_of(leader: Member | None, states: Mapping[Member, bytes]) -> bytes:
+    """Return what stands for the state that all agreed upon; nothing where there is no leader."""
+    return b"" if leader is None else sha256(states[leader]).digest()

@@ -18,6 +18,7 @@ _TYPE = Struct("<H")
 _BASE = Struct("<HHII4x")
 _NORMAL = Struct("<HHII4xQ")
 _STATE = Struct("<HHII4xIIII")
+_EPOCH = Struct("<IIII")
 _VERIFY_REQUEST = Struct("<Q")
 _VERIFY = Struct("<Q32s")
 
@@ -46,6 +47,10 @@ class Epoch:
     counter: int
     time_s: int
     owner: Member
+
+    def encode(self) -> bytes:
+        """Return the 16 bytes that name the epoch."""
+        return _EPOCH.pack(self.counter, self.time_s, self.owner.node_id, self.owner.pid)
 
     def __str__(self) -> str:
         return f"{self.owner.node_id}/{self.owner.pid}/{self.counter}"

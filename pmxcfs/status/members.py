@@ -8,7 +8,7 @@ from pmxcfs.identity import NodeId
 
 @dataclass(frozen=True, slots=True)
 class ClusterNode:
-    """A node that corosync's configuration names, and its votes."""
+    """A node that corosync's configuration names, and how much it counts for quorum."""
 
     node_id: NodeId
     name: str
@@ -17,11 +17,19 @@ class ClusterNode:
 
 @dataclass(frozen=True, slots=True)
 class ClusterInfo:
-    """The cluster as corosync's configuration map has it; ``config_version`` counts its edits."""
+    """The cluster as corosync's configuration map has it.
+
+    Attributes:
+        name: of the cluster.
+        config_version: counts the edits of the configuration.
+        nodes: by their ids.
+        other_votes: votes that are expected and belong to no node: a quorum device's.
+    """
 
     name: str
     config_version: int
     nodes: tuple[ClusterNode, ...]
+    other_votes: int = 0
 
     @property
     def votes(self) -> int:

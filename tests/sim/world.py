@@ -49,7 +49,7 @@ class World:
     def rejoin(self, node_id: NodeId) -> None:
         """Let a process that left the group, or lost it, join again."""
         if self.may_rejoin(node_id):
-            self._let(node_id, Node.join)
+            self._let(node_id, lambda node: node.join())
 
     def partition(self, sides: Sequence[Collection[NodeId]], keep: int = KEEP_ALL) -> None:
         """Split the network, or mend it; every node is on one side."""
@@ -84,12 +84,12 @@ class World:
         if self.nodes[node_id].process is None:
             self.nodes[node_id].start()
             self._let(node_id, lambda node: node.learn_names(self.nodes))
-            self._let(node_id, Node.join)
+            self._let(node_id, lambda node: node.join())
 
     def disconnect(self, node_id: NodeId, keep: int = KEEP_ALL) -> None:
         """Let a node's corosync die under its process."""
         self._stop_corosync(node_id, keep)
-        self._let(node_id, Node.lose_group)
+        self._let(node_id, lambda node: node.lose_group())
 
     def reconnect(self, node_id: NodeId, keep: int = KEEP_ALL) -> None:
         """Start a node's corosync again; the process has to join by itself."""

@@ -26,6 +26,12 @@ def test_short_options_can_be_grouped() -> None:
     assert options.is_local
 
 
+def test_fsync_waits_for_ten_seconds_unless_told_otherwise() -> None:
+    assert parse([]).fsync_wait_s == 10
+    assert parse(["--fsync-wait", "2.5"]).fsync_wait_s == 2.5
+    assert parse(["--fsync-wait=0"]).fsync_wait_s == 0
+
+
 def test_relative_paths_are_taken_from_where_we_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,6 +49,9 @@ def test_relative_paths_are_taken_from_where_we_are(
         (["-x"], 1),
         (["--mount", "/x"], 1),
         (["--state-dir"], 1),
+        (["--fsync-wait", "-1"], 1),
+        (["--fsync-wait", "nan"], 1),
+        (["--fsync-wait", "301"], 1),
         (["stray"], 255),
         (["-f", "stray"], 255),
     ],

@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from pmxcfs import driver as driver_module
+from pmxcfs.dcdb import KeepLosingTree
 from pmxcfs.dfsm.events import ConfigurationChange, Connected, Delivered
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.driver import Driver
@@ -267,3 +268,38 @@ async def test_a_lock_expires_by_the_steady_clock_however_the_other_one_is_set()
     wall_s[0], steady_s[0] = NOW_S - 100_000, 1121
     await driver.submit(SetMtime(b"priv/lock/a", 0))
     assert driver.replica.memdb.tree.find(b"priv/lock/a") is None
+
+
+async def test_the_next_fsync_tells_that_answered_changes_were_dropped() -> None:
+    driver = standalone(Disk())
+    await driver.submit(Create(b"a"))
+    await driver.sync()
+    driver._perform([KeepLosingTree((), NOW_S)])
+    with pytest.raises(OperationError) as refusal:
+        await driver.sync()
+    assert refusal.value.errno == EIO
+    await driver.sync()
+
+
+async def test_fsync_knows_nothing_of_changes_that_an_earlier_process_answered() -> None:
+    driver = standalone(Disk())
+    driver._perform([KeepLosingTree((), NOW_S)])
+    await driver.sync()
+
+
+async def test_a_node_is_settled_while_nothing_waits_for_its_disk_and_it_is_in_sync() -> None:
+    disk = Disk()
+    driver = clustered(disk, outbox := Outbox())
+    assert driver.is_settled
+    seen: list[bool] = []
+    driver.attach_durability(trio.lowlevel.checkpoint, lambda: seen.append(driver.is_settled))
+    disk.refusal = LOCKED
+    driver.begin(Create(b"a"), lambda result: None)
+    driver.feed([Delivered(ME, outbox.sent[-1])])
+    assert not driver.is_settled, "the history has a change that the database lacks"
+    disk.refusal = None
+    driver.retry()
+    assert driver.is_settled
+    driver.feed([ConfigurationChange((ME, OTHER), joined=(OTHER,))])
+    assert not driver.is_settled
+    assert seen == [True, False, True, False], "it is told of each"

@@ -60,3 +60,31 @@ def test_a_missing_version_is_zero() -> None:
 
 def test_without_a_cluster_name_there_is_no_description() -> None:
     assert cluster_info({"totem.config_version": 3}) is None
+
+
+def other_votes(*node_votes: int, **quorum: Value) -> int:
+    """Return the votes that belong to no node; ``__`` in a key stands for a dot."""
+    keys: dict[str, Value] = {
+        f"quorum.{key.replace('__', '.')}": value for key, value in quorum.items()
+    }
+    for place, votes in enumerate(node_votes):
+        keys[f"nodelist.node.{place}.nodeid"] = place + 1
+        keys[f"nodelist.node.{place}.name"] = f"node{place + 1}"
+        keys[f"nodelist.node.{place}.quorum_votes"] = votes
+    info = cluster_info({**NAMED, **keys})
+    assert info is not None
+    return info.other_votes
+
+
+def test_a_quorum_device_has_votes_that_no_node_has() -> None:
+    assert other_votes(1, 1) == 0
+    assert other_votes(1, 1, device__model="net", device__votes=1) == 1
+    assert other_votes(1, 1, 1, device__model="net") == 2
+    assert other_votes(1, 1, device__votes=1) == 0, "without a model there is no device"
+
+
+def test_expected_votes_count_if_they_are_more_than_there_are() -> None:
+    assert other_votes(1, 1, 1, expected_votes=5) == 2
+    assert other_votes(1, 1, 1, expected_votes=2) == 0
+    assert other_votes(2, 1, 1, expected_votes=4) == 0
+    assert other_votes(1, 1, device__model="net", device__votes=1, expected_votes=3) == 1

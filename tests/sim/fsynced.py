@@ -1,0 +1,106 @@
+"""The claim that what fsync acknowledged survives the loss of any minority, and of all power."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pmxcfs.durable.promise import Promise
+from pmxcfs.identity import NodeId
+from tests.sim.checker import Checker
+from tests.sim.durable_node import DurableNode, Fsync
+from tests.sim.lineage import Lineage, State
+from tests.sim.node import Node
+
+
+@dataclass(slots=True, eq=False)
+class _Promise:
+    """What was acknowledged, and the nodes that had it and were overruled."""
+
+    fsync: Fsync
+    overruled: set[NodeId] = field(default_factory=set)
+
+
+class FsyncedSurvives(Checker):
+    """What fsync acknowledged is on the synced disks of a majority, and in every later tree.
+
+    One loss is the protocol's own: in a synchronisation the longest history wins, whatever is in
+    it. A node that was cut off with more messages of its own under way than the others made changes
+    since has the longer one. So a promise is dropped when it loses against a history that went
+    another way; it is broken when a tree without it wins that is merely older.
+    """
+
+    def __init__(
+        self, lineage: Lineage, nodes: Callable[[], Mapping[NodeId, Node]], node_count: int
+    ) -> None:
+        self._lineage = lineage
+        self._nodes = nodes
+        self._node_count = node_count
+        self._given: list[_Promise] = []
+        self._overruled: list[tuple[NodeId, State]] = []
+        self.granted_count = self.overruled_count = 0
+
+    def on_fsync(self, fsync: Fsync) -> None:
+        """A caller is told that its fsync succeeded."""
+        if fsync.promise is not Promise.MAJORITY:
+            return
+        promise = _Promise(fsync)
+        for node_id, state in self._overruled:
+            if self._lineage.includes(state, fsync.state):
+                promise.overruled.add(node_id)
+        holders = {
+            node_id
+            for node_id, node in self._nodes().items()
+            if isinstance(node, DurableNode)
+            and self._lineage.includes(node.synced_state, fsync.state)
+        }
+        if 2 * len(holders | promise.overruled) <= self._node_count:
+            self.refuse(
+                f"node {fsync.node_id} acknowledges an fsync of {fsync.state}, which no power cut "
+                f"takes from nodes {sorted(holders)} only"
+            )
+        self.granted_count += 1
+        self._given.append(promise)
+
+    def on_replaced(self, node: Node, before: State, after: State) -> None:
+        if not self._lineage.includes(before, after) and not self._lineage.includes(after, before):
+            self._overruled.append((node.node_id, before))
+        for promise in list(self._given):
+            state = promise.fsync.state
+            if not self._lineage.includes(before, state) or self._lineage.includes(after, state):
+                continue
+            if self._lineage.includes(before, after):
+                self._break(promise, f"the older {after} wins over {before}")
+            self._given.remove(promise)
+            self.overruled_count += 1
+
+    def on_settled(self, rings: Sequence[Collection[Node]]) -> None:
+        for ring in rings:
+            healthy = [node for node in ring if not node.is_failed]
+            if 2 * len(healthy) <= self._node_count:
+                continue
+            for promise in self._given:
+                if not self._lineage.includes(healthy[0].state, promise.fsync.state):
+                    self._break(promise, f"the majority settled on {healthy[0].state}")
+            for node in healthy:
+                if isinstance(node, DurableNode) and node.fsyncs:
+                    self.refuse(f"on node {node.node_id} an fsync waits for ever")
+            if len(healthy) == self._node_count:
+                self._given.clear()
+                self._overruled.clear()
+
+    def _break(self, promise: _Promise, reason: str) -> None:
+        fsync = promise.fsync
+        self.refuse(f"{fsync.state}, fsynced by node {fsync.node_id}, is lost: {reason}")
+
+
+class SameHistory(Checker):
+    """When nothing is under way, nodes that hear each other are at one point of one history."""
+
+    def on_settled(self, rings: Sequence[Collection[Node]]) -> None:
+        for ring in rings:
+            points = {
+                node.node_id: node.running.replica.history.point
+                for node in ring
+                if not node.is_failed
+            }
+            if len(set(points.values())) > 1:
+                self.refuse(f"histories differ: {points}")

@@ -1,0 +1,163 @@
+"""What fsync acknowledged survives, whatever fails; and bugs planted in the program are found."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from pmxcfs.dfsm.history import History, Point
+from pmxcfs.durable.machine import Durability, Mark
+from pmxcfs.durable.votes import Votes
+from pmxcfs.identity import NodeId
+from tests.sim.checker import ViolationError
+from tests.sim.durable_soak import run_durable
+from tests.sim.durable_world import DurableWorld
+from tests.sim.fsynced import FsyncedSurvives
+from tests.sim.soak import SoakError
+
+ONE, TWO, THREE = (NodeId(number) for number in (1, 2, 3))
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture
+def world() -> DurableWorld:
+    return DurableWorld(3)
+
+
+@pytest.mark.parametrize("node_count", [3, 4, 5])
+@pytest.mark.parametrize("seed", range(8))
+def test_what_fsync_acknowledged_survives(seed: int, node_count: int) -> None:
+    assert run_durable(f"seeded/{seed}", 400, node_count).steps >= 400
+
+
+def test_the_runs_acknowledge_something() -> None:
+    assert sum(run_durable(f"seeded/{seed}", 400).granted for seed in range(8)) > 40
+
+
+def acknowledge(world: DurableWorld, node_id: NodeId, path: str, text: str) -> None:
+    """Write, let it be answered, and fsync until all is done."""
+    world.write(node_id, path, text)
+    world.settle()
+    world.fsync(node_id)
+    world.settle()
+    assert not world.durable(node_id).fsyncs
+
+
+def test_what_was_synced_by_a_majority_outlives_all_power(world: DurableWorld) -> None:
+    acknowledge(world, ONE, "/a", "v1")
+    for node_id in world.nodes:
+        world.cut_power(node_id)
+    for node_id in (TWO, THREE):
+        world.restart(node_id)
+    world.settle()
+    assert [world.text(node_id, "/a") for node_id in (TWO, THREE)] == ["v1", "v1"]
+
+
+def test_without_fsync_a_loss_of_all_power_may_take_it(world: DurableWorld) -> None:
+    world.write(ONE, "/a", "v1")
+    world.settle()
+    for node_id in world.nodes:
+        world.cut_power(node_id)
+    for node_id in world.nodes:
+        world.restart(node_id)
+    world.settle()
+    assert world.text(ONE, "/a") is None
+
+
+def test_a_node_that_was_cut_off_with_more_under_way_takes_it_away(world: DurableWorld) -> None:
+    """The corner that the leader's rule leaves: the longest history wins, whatever is in it.
+
+    Node 3 is cut off with five messages of its own under way, which only it still gets; they are
+    more changes than the majority makes before all meet again.
+    """
+    world.write(THREE, "/b", "v0")
+    world.settle()
+    for number in range(5):
+        world.write(THREE, "/b", f"v{number}")
+    world.partition([[ONE, TWO], [THREE]], keep=0)
+    world.deliver(THREE, 5)
+    for node_id in (ONE, TWO):
+        world.tell_quorum(node_id, is_quorate=True)
+    world.settle()
+    acknowledge(world, ONE, "/a", "v1")
+    world.heal()
+    world.settle()
+    assert [world.text(node_id, "/a") for node_id in world.nodes] == [None, None, None]
+    assert world.fsynced.overruled_count == 1
+
+
+def tell_without_a_sync(patch: pytest.MonkeyPatch) -> None:
+    advance = Durability.advance
+
+    def believe_oneself(self: Durability) -> object:
+        if self._is_here():
+            self._turn_page()
+            self._own = self._history.position
+        return advance(self)
+
+    patch.setattr(Durability, "advance", believe_oneself)
+
+
+def count_what_came_during_a_sync(patch: pytest.MonkeyPatch) -> None:
+    note_synced = Durability.note_synced
+
+    def mark_late(self: Durability, mark: Mark | None, ticket: object = None) -> object:
+        late = None if mark is None else self.mark()
+        return note_synced(self, late, ticket)  # type: ignore[arg-type]
+
+    patch.setattr(Durability, "note_synced", mark_late)
+
+
+def be_content_with_any_other_node(patch: pytest.MonkeyPatch) -> None:
+    def most_of_those_who_told(self: Votes, position_of: Mapping[NodeId, int]) -> int:
+        return max(position_of.values(), default=-1)
+
+    patch.setattr(Votes, "majority_position", most_of_those_who_told)
+
+
+def believe_every_number(patch: pytest.MonkeyPatch) -> None:
+    """A version number without the history that led to it."""
+
+    def holds(self: History, point: Point) -> bool | None:
+        return (self.is_open and point.position <= self.position) or None
+
+    patch.setattr(History, "holds", holds)
+
+
+def promise_what_is_not_in_the_tree(patch: pytest.MonkeyPatch) -> None:
+    """Those who wait while another tree takes the place of theirs go on waiting for that one."""
+    begin = History.begin
+
+    def begin_as_if_nothing_was_lost(self: History, agreement: bytes, *, is_replaced: bool) -> None:
+        begin(self, agreement, is_replaced=False)
+
+    patch.setattr(History, "begin", begin_as_if_nothing_was_lost)
+
+
+BUGS: list[Plant] = [
+    tell_without_a_sync,
+    count_what_came_during_a_sync,
+    be_content_with_any_other_node,
+    believe_every_number,
+    promise_what_is_not_in_the_tree,
+]
+
+WORLDS_MAX = 60
+
+
+@pytest.mark.parametrize("plant", BUGS, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    failure = _first_failure()
+    assert failure is not None, f"not found within {WORLDS_MAX} worlds"
+    assert isinstance(failure.__cause__, ViolationError), failure
+    assert isinstance(failure.__cause__.checker, FsyncedSurvives)
+
+
+def _first_failure() -> SoakError | None:
+    for number in range(WORLDS_MAX):
+        try:
+            run_durable(f"planted/{number}", 500)
+        except SoakError as failure:
+            return failure
+    return None
