@@ -58,6 +58,8 @@ _TYPES = {"NewType", "TypeVar", "TypeAlias"}
 class Mutant:
     """One change to a module: ``was`` and ``now`` are the line it changes, as ``ast`` writes it.
 
+    The statement that changes stands in the lines from ``line`` to ``last``.
+
     ``function`` is the qualified name of the outermost function whose code differs; None if the
     change shows when the module is imported.
     """
@@ -65,6 +67,7 @@ class Mutant:
     where: str
     function: str | None
     line: int
+    last: int
     was: str
     now: str
     tree: Callable[[], ast.Module]
@@ -120,6 +123,7 @@ def _mutant(source: str, count: int, variant: int) -> Mutant:
         ".".join(site.where) or "module",
         ".".join(site.function) if site.function else None,
         site.statement.lineno,
+        site.statement.end_lineno or site.statement.lineno,
         was,
         now.replace(_ANOTHER, "another"),
         partial(_mutated, source, count, variant),

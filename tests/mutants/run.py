@@ -20,11 +20,9 @@ import trio  # noqa: F401
 
 from tests.mutants.accepted import Accepted
 from tests.mutants.mutations import Mutant, mutants_of
+from tests.mutants.reach import Reach
 from tests.mutants.scope import ROOT, Tests, tests_by_module
-from tests.mutants.trial import Trials, Verdict, time_of
-
-_LIMIT_FACTOR = 10
-_LIMIT_S_MIN = 10.0
+from tests.mutants.trial import Trials, Verdict, reach
 
 
 @dataclass(slots=True)
@@ -85,9 +83,8 @@ def _try_module(
     accepted: Accepted,
     findings: _Findings,
 ) -> None:
-    limit_s = max(_LIMIT_S_MIN, _time_of(tests.all) * _LIMIT_FACTOR)
     name = module.removesuffix(".py").replace("/", ".")
-    trials = Trials(name, ROOT / module, (*tests.own, *tests.all), limit_s, workers)
+    trials = Trials(name, ROOT / module, (*tests.own, *tests.all), _reach_of(tests.all), workers)
     began = time.monotonic()
     counts: Counter[str] = Counter()
     for mutant, verdict in trials.run(mutants):
@@ -104,11 +101,12 @@ def _try_module(
 
 
 @cache
-def _time_of(tests: tuple[str, ...]) -> float:
-    status, spent_s = time_of(tests)
-    if status != 0:
+def _reach_of(tests: tuple[str, ...]) -> Reach:
+    sources = [ROOT / module for module, its in tests_by_module("*").items() if its.all == tests]
+    found = reach(tests, sources)
+    if found.status != 0:
         sys.exit(f"mutants: these tests fail without a mutant: {' '.join(tests)}")
-    return spent_s
+    return found
 
 
 def _progress(text: str) -> None:

@@ -27,7 +27,6 @@ _DATABASE = (
     "tests/unit/test_checkpoints.py",
     "tests/golden/test_database_vectors.py",
     "tests/golden/test_damage.py",
-    "tests/property/test_database_bytes.py",
 )
 _DCDB = (
     "tests/unit/test_dcdb_rules.py",
@@ -49,8 +48,12 @@ _TESTS_BY_PATTERN = {
     "pmxcfs/dcdb.py": _DCDB,
     "pmxcfs/database*.py": _DATABASE,
     "pmxcfs/rows.py": ("tests/unit/test_rows.py", *_DATABASE),
-    "pmxcfs/vetting.py": _DATABASE,
-    "pmxcfs/checkpoints.py": ("tests/unit/test_checkpoints.py", *_DATABASE),
+    "pmxcfs/vetting.py": (
+        "tests/unit/test_vetting.py",
+        *_DATABASE,
+        "tests/property/test_database_bytes.py",
+    ),
+    "pmxcfs/checkpoints.py": ("tests/unit/test_checkpoints.py", "tests/unit/test_upkeep.py"),
     "pmxcfs/committing.py": ("tests/unit/test_committing.py", *_WAITING),
     "pmxcfs/patience.py": _WAITING,
     "pmxcfs/syncing.py": ("tests/unit/test_syncing.py",),

@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -26,12 +26,18 @@ from types import CodeType, FunctionType, ModuleType
 import pytest
 
 from tests.mutants.mutations import Mutant
+from tests.mutants.reach import Reach, reach_of
 
+_MEMORY_DISK = Path("/dev/shm")
 _MEMORY_BYTES_MAX = 3 * 1024**3
 _ARGUMENTS = (
-    *("-x", "-q", "-s", "--no-header", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
+    *("-x", "-q", "-s", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
     *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
 )
+LIMIT_FACTOR = 5
+TEST_LIMIT_S_MIN = 8.0
+"""Whatever hangs is ended after this; on a busy machine a test takes far longer than usual, too."""
+
 _SURVIVED = 0
 _NO_CODE = 90  # the function was not found at run time: exchange the module instead
 _BROKEN = {4, 5}  # pytest: wrong usage, no tests
@@ -53,8 +59,13 @@ class Trials:
     module: str
     source: Path
     tests: Sequence[str]
-    limit_s: float
+    reach: Reach
     workers: int
+
+    @property
+    def limit_s(self) -> float:
+        """How long all tests may take together."""
+        return TEST_LIMIT_S_MIN + LIMIT_FACTOR * self.reach.total_s
 
     def run(self, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, Verdict]]:
         """Try mutants, in any order."""
@@ -94,14 +105,17 @@ class Trials:
         return _pytest([first]) or _pytest(others)
 
 
-def time_of(tests: Sequence[str]) -> tuple[int, float]:
-    """Run tests without a mutant; return pytest's exit status and the seconds of processor time."""
-    process = os.fork()
-    if process == 0:
-        _be_quiet()
-        os._exit(_pytest(tests))
-    _, status, usage = os.wait4(process, 0)
-    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+def reach(tests: Sequence[str], sources: Collection[Path]) -> Reach:
+    """Run tests without a mutant, and see what they reach."""
+
+    with tempfile.TemporaryDirectory(prefix="pmxcfs-reach-", dir=_workplace()) as directory:
+
+        def run(watch: object) -> int:
+            _be_quiet()
+            _work_in(directory)
+            return _pytest(tests, watch)
+
+        return reach_of(run, sources)
 
 
 class _Forks:
@@ -119,22 +133,30 @@ class _Forks:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         trials = self._trials
         module = sys.modules[trials.module]
-        jobs = [partial(self._enter, module, mutant) for mutant in self._mutants]
+        jobs = [partial(self._enter, session, module, mutant) for mutant in self._mutants]
         for number, verdict in _side_by_side(jobs, trials.workers, trials.limit_s):
             self._report(f"{number} {verdict.value}\n")
         if not self._is_trial:
             os._exit(0)
         return (yield)
 
-    def _enter(self, module: ModuleType, mutant: Mutant) -> int | None:
-        """Become a trial: None goes on with the tests."""
+    def _enter(self, session: pytest.Session, module: ModuleType, mutant: Mutant) -> int | None:
+        """Become a trial: None goes on with the tests, those that reach the mutant first."""
         function = _function(module, mutant)
         code = _code(mutant, str(self._trials.source))
         if function is None or code is None or function.__code__.co_freevars != code.co_freevars:
             return _NO_CODE
         function.__code__ = code
+        source, rank = str(self._trials.source), self._trials.reach.rank
+        session.items.sort(key=lambda item: rank(item.nodeid, source, mutant.line, mutant.last))
         self._is_trial = True
         return None
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Let no test take much longer than it does without a mutant."""
+        if self._is_trial:
+            usual_s = self._trials.reach.seconds.get(nodeid, 0.0)
+            _limit(max(TEST_LIMIT_S_MIN, LIMIT_FACTOR * usual_s))
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         if self._is_trial:
@@ -153,7 +175,7 @@ def _side_by_side(
     while waiting or running:
         while waiting and len(running) < workers:
             number = waiting.pop()
-            directory = tempfile.mkdtemp(prefix="pmxcfs-mutant-")
+            directory = tempfile.mkdtemp(prefix="pmxcfs-mutant-", dir=_workplace())
             process = os.fork()
             if process == 0:
                 _confine(directory, limit_s)
@@ -190,8 +212,24 @@ def _confine(directory: str, limit_s: float) -> None:
     """Limit this process in time and memory, and what it leaves to a directory."""
     _be_quiet()
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES_MAX, _MEMORY_BYTES_MAX))
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = directory
+    _work_in(directory)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    _limit(limit_s)
+
+
+def _workplace() -> str | None:
+    """Return where files cost least: in memory, where no test has to wait for a disk."""
+    return str(_MEMORY_DISK) if _MEMORY_DISK.is_dir() else None
+
+
+def _work_in(directory: str | None) -> None:
+    tempfile.tempdir = directory
+    if directory is not None:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = directory
+
+
+def _limit(limit_s: float) -> None:
+    """End this process after so long, unless it is given another limit before."""
     signal.setitimer(signal.ITIMER_REAL, limit_s)
 
 
