@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 PROTOCOL_VERSION = 1
-ANSWER_WAIT_S_MAX = 4.0
+ANSWER_WAIT_S_MAX = 5.0
 """The daemon answers from memory, within milliseconds; the disk gets a second of this."""
 
 _STATES = {
@@ -71,6 +71,8 @@ def follow(
         UnreachableError: nobody answers.
         AnswerError: the daemon refuses.
     """
+    if _state_of(_pid_in(run_dir)) == "T":
+        raise UnreachableError(_silent(run_dir, "it was not asked, since it cannot answer"))
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
         connection.settimeout(ANSWER_WAIT_S_MAX)
         try:

@@ -9,8 +9,8 @@ ABOUT = """Ask the running pmxcfs how it is, why it takes no changes, and what h
 
 The daemon is asked over a socket in its run directory, never through the mount. It answers from
 memory: also without quorum, with a corosync that hangs or is dead, with a full disk, and when the
-mount hangs. Corosync is asked too, in a process of its own, for a second at the most. If pmxcfs
-does not run or does not answer, that is said with what can be seen from outside.
+mount hangs. Corosync is asked too, in a process of its own, for three seconds at the most. If
+pmxcfs does not run or does not answer, that is said with what can be seen from outside.
 
 Root may ask for everything; members of the group www-data may ask too, but do not see the names of
 locks and private paths.
