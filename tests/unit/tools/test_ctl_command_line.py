@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from pmxcfs.tools.ctl import app
 from tests.unit.tools.test_ctl_causes import NOW_S, awaited, member, status
 
 COMMANDS = (*("status", "explain", "members", "log", "watch", "metrics", "list-values", "debug"),)
@@ -67,15 +69,19 @@ def daemon(
             thread.join(WITHIN_S)
 
 
+def help_of(*arguments: str) -> str:
+    result = CliRunner().invoke(app, [*arguments, "--help"])
+    assert result.exit_code == 0
+    return result.output
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_an_example(run: Run, command: str) -> None:
-    result = run(command, "--help")
-    assert result.returncode == 0
-    assert f"pmxcfs-ctl {command}" in result.stdout.partition("Example")[2]
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    assert f"pmxcfs-ctl {command}" in help_of(command).partition("Example")[2]
 
 
-def test_the_help_lists_every_command_and_status(run: Run) -> None:
-    text = run("--help").stdout
+def test_the_help_lists_every_command_and_status() -> None:
+    text = help_of()
     for command in COMMANDS:
         assert f"\n  {command} " in text
     assert "..." not in text.partition("Commands:")[2]
@@ -83,9 +89,7 @@ def test_the_help_lists_every_command_and_status(run: Run) -> None:
         assert f" {number}  " in text
 
 
-@pytest.mark.parametrize(
-    "arguments", [(), ("no-such",), ("status", "x"), ("debug", "maybe"), ("log", "-n", "-1")]
-)
+@pytest.mark.parametrize("arguments", [("no-such",), ("status", "x"), ("debug", "maybe")])
 def test_wrong_usage_has_a_status_of_its_own(run: Run, arguments: tuple[str, ...]) -> None:
     assert run(*arguments).returncode == 255
 
