@@ -45,7 +45,7 @@ class LockTable:
     def ages(self, now_s: int) -> Iterator[tuple[bytes, int]]:
         """Yield the path of each lock and for how many seconds it has been in its state."""
         for path, seen in self._sightings.items():
-            yield path, max(0, now_s - seen.since_s)
+            yield path, max(0, self._steady_s(now_s) - seen.since_s)
 
     def start(self, path: bytes, checksum: bytes, now_s: int) -> None:
         """Start the timer of a lock, or start it anew."""

@@ -204,3 +204,11 @@ def test_a_lock_with_something_in_it_is_not_released() -> None:
     release = Unlock(LOCK, request(memdb).checksum)
     assert memdb.apply(release, 3, TIME, 0).changes == ()
     assert memdb.tree.find(LOCK) is not None
+
+
+def test_ages_are_those_by_which_locks_expire_whatever_the_clock_did() -> None:
+    table = LockTable()
+    table.follow(100, 5_000)
+    table.start(b"priv/lock/a", b"sum", 5_000)
+    table.follow(107, 9_000)
+    assert list(table.ages(9_000)) == [(b"priv/lock/a", 7)]
