@@ -1,6 +1,7 @@
 """The command line: arguments become Options, Options become a running daemon."""
 
 import argparse
+import ipaddress
 import os
 import re
 import sys
@@ -18,6 +19,7 @@ from pmxcfs.options import (
     RRDCACHED_SOCKET,
     RUN_DIR,
     STATE_DIR,
+    LocalAddress,
     Options,
 )
 
@@ -81,6 +83,7 @@ def parse(arguments: list[str]) -> Options:
         ipc_name=found.ipc_name,
         rrd_dir=found.rrd_dir,
         rrdcached_socket=found.rrdcached_socket,
+        metrics_listen=found.metrics_listen,
         is_local=found.local,
         is_foreground=found.foreground,
         is_debug=found.debug,
@@ -127,6 +130,12 @@ def _parser() -> argparse.ArgumentParser:
         help="how long fsync waits until a majority of the cluster's nodes has it on disk; "
         "0: this node's disk is enough (default: %(default)g)",
     )
+    parser.add_argument(
+        "--metrics-listen",
+        type=_local_address,
+        metavar="ADDRESS:PORT",
+        help="serve metrics to Prometheus, for example on 127.0.0.1:9221; off by default",
+    )
     parser.add_argument("--version", action="version", version=f"pmxcfs {__version__}")
     return parser
 
@@ -136,6 +145,24 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= FSYNC_WAIT_S_MAX:
         raise argparse.ArgumentTypeError(f"{text} is not within 0 and {FSYNC_WAIT_S_MAX} seconds")
     return seconds
+
+
+def _local_address(text: str) -> LocalAddress:
+    host, _, port = text.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no IP address with a port, like 127.0.0.1:9221 or [::1]:9221"
+        ) from None
+    if not address.is_loopback:
+        raise argparse.ArgumentTypeError(
+            f"others can reach {address}, and there is no password; give an address of this "
+            "machine alone, like 127.0.0.1:9221, and put a proxy in front of it"
+        )
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"{port!r} is no port; give one from 1 to 65535")
+    return LocalAddress(str(address), int(port))
 
 
 def _absolute(text: str) -> Path:

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
+from time import perf_counter_ns
 
 import apsw
 import structlog
 import trio
 
 from pmxcfs.errors import StorageError
+from pmxcfs.tallies import Durations
 
 log = structlog.get_logger("database")
 
@@ -42,13 +44,20 @@ class Checkpoints:
     Args:
         path: the database.
         on_failure: told when the disk refused a checkpoint in a way that makes it unreliable.
+
+    Attributes:
+        durations: of the checkpoints, however they ended.
+        pages: how many pages the log has.
+        pages_written: how many were added to it so far.
     """
 
     def __init__(self, path: Path, on_failure: Callable[[StorageError], None]) -> None:
         self._path = path
         self._on_failure = on_failure
         self._connection: apsw.Connection | None = None
-        self._pages = 0
+        self.durations = Durations()
+        self.pages = 0
+        self.pages_written = 0
         self._due_at = PAGES_DUE
         self._stop_at = PAGES_MAX
         self._held_until_s = 0.0
@@ -64,11 +73,12 @@ class Checkpoints:
 
     def note_pages(self, pages: int) -> None:
         """Hear how many pages the log has, after each commit."""
-        if pages < self._pages:
+        self.pages_written += pages - self.pages if pages >= self.pages else pages
+        if pages < self.pages:
             self._due_at, self._stop_at, self._is_warned = PAGES_DUE, PAGES_MAX, False
         elif self._is_full:  # whoever committed this had waited long enough
             self._stop_at = pages + PAGES_DUE
-        self._pages = pages
+        self.pages = pages
         if self._is_full:
             self._held_until_s = trio.current_time() + HOLD_S_MAX
         if pages >= self._due_at or self._is_full:
@@ -83,7 +93,7 @@ class Checkpoints:
 
     @property
     def _is_full(self) -> bool:
-        return self._pages >= self._stop_at
+        return self.pages >= self._stop_at
 
     async def run(self) -> None:
         """Do what is due. Runs until cancelled, and lets a checkpoint end first if it hurries."""
@@ -101,14 +111,16 @@ class Checkpoints:
     async def _checkpoint(self) -> None:
         was_full = self._is_full
         self._is_idle.clear()
+        began_ns = perf_counter_ns()
         try:
             await trio.to_thread.run_sync(self._work, abandon_on_cancel=True)
         except apsw.Error as error:
             self._note_failure(error)
+        self.durations.note(perf_counter_ns() - began_ns)
         if self._is_full and not was_full:
             return  # the next one is wanted already, and nobody adds to the log now
         self._wanted = trio.Event()
-        self._due_at = self._pages + PAGES_DUE
+        self._due_at = self.pages + PAGES_DUE
         if was_full:  # to no avail, unless the log begins anew now
             self._stop_at = max(self._due_at, PAGES_MAX)
 

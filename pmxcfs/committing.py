@@ -9,6 +9,7 @@ changes are refused until the database takes a test transaction. Any other failu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from errno import EIO
+from time import perf_counter_ns
 from typing import Protocol
 
 import structlog
@@ -19,6 +20,7 @@ from pmxcfs.dfsm.effects import Answer, Effect, LeaveGroup
 from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.replica import Replica
+from pmxcfs.tallies import Durations
 
 log = structlog.get_logger("database")
 
@@ -86,10 +88,12 @@ class Committer:
         trouble: set when the database begins to be in need of ``retry``.
         over: set unless changes are refused until the database can be written again.
         refusal: why changes are refused; None while they are not.
+        durations: of the commits that the database took.
         keeper: is asked before a commit to keep what that would drop.
     """
 
     def __init__(self, replica: Replica, storage: Storage, clock: Callable[[], int]) -> None:
+        self.durations = Durations()
         self._replica = replica
         self._storage = storage
         self._clock = clock
@@ -165,7 +169,9 @@ class Committer:
                     self.keeper.keep(entries, now_s)
                 case MarkUnshared(version):
                     self.keeper.mark_unshared(version)
+        began_ns = perf_counter_ns()
         self._storage.commit(changes)
+        self.durations.note(perf_counter_ns() - began_ns)
 
     def _brought_back(self) -> Sequence[Effect]:
         batch, self.waiting = self.waiting, None

@@ -15,7 +15,7 @@ from pmxcfs.address import own_address
 from pmxcfs.clockwork import count_repetitions, tell_time
 from pmxcfs.control import CONTROL_NAME, SOCKET_NAME, ControlSocket, StatusSocket
 from pmxcfs.database import Database, write_database
-from pmxcfs.dcdb import COROSYNC_CONF, PublishCorosyncConf
+from pmxcfs.dcdb import PublishCorosyncConf
 from pmxcfs.dfsm.events import GroupEvent
 from pmxcfs.driver import Driver
 from pmxcfs.durability import durability_of, durable_group, promise_of
@@ -30,19 +30,22 @@ from pmxcfs.inquiries import Inquiries, Troubles
 from pmxcfs.instance import StartError
 from pmxcfs.ipc.handlers import Handlers
 from pmxcfs.ipc.service import IpcService
+from pmxcfs.loading import has_corosync_conf, load
 from pmxcfs.logs import DebugSwitch, tell_repetitions
 from pmxcfs.loopback import LoopbackGroup
 from pmxcfs.lost_trees import LostTrees
-from pmxcfs.memdb.memdb import Memdb
-from pmxcfs.memdb.operations import Create, Write
+from pmxcfs.metrics.collector import Parts
+from pmxcfs.metrics.exposition import Exposition
+from pmxcfs.metrics.listener import MetricsListener
 from pmxcfs.options import Options
 from pmxcfs.recording import recording
 from pmxcfs.replica import QuorumChanged, Replica, VerifyDue
+from pmxcfs.rrd.writer import RrdWriter
 from pmxcfs.status.members import ClusterInfo
 from pmxcfs.status.state import ClusterStatus
 from pmxcfs.status_driver import StatusDriver
 from pmxcfs.status_node import StatusNode
-from pmxcfs.upkeep import looked_after
+from pmxcfs.upkeep import Upkeep, looked_after
 from pmxcfs.waits.vigil import NodesNamed, RingSeen
 
 if TYPE_CHECKING:
@@ -97,9 +100,9 @@ async def _run_with_database(
 ) -> None:
     database = Database.open(options.database, now_s=int(time.time()))
     try:
-        memdb = _load(database, options)
-        is_standalone = options.is_local or not _has_corosync_conf(memdb)
-        if options.is_local and _has_corosync_conf(memdb):
+        memdb = load(database, options)
+        is_standalone = options.is_local or not has_corosync_conf(memdb)
+        if options.is_local and has_corosync_conf(memdb):
             log.warning("forced local mode: the cluster's other nodes will not see changes")
         lost_trees = LostTrees(options.database, write_database)
         replica = Replica(
@@ -111,9 +114,11 @@ async def _run_with_database(
         driver = Driver(replica, database, clock=_now_s, steady_clock=_steady_s)
         driver.attach_keeper(lost_trees)
         status = await _status(options, is_standalone=is_standalone)
-        async with looked_after(database, driver, options.database):
-            with recording(status, options):
-                await _serve(options, switch, gid, driver, status, lost_trees, ready, ending)
+        async with looked_after(database, driver, options.database) as upkeep:
+            with recording(status, options) as rrd:
+                await _serve(
+                    options, switch, gid, driver, status, lost_trees, upkeep, rrd, ready, ending
+                )
     finally:
         ending.wait_for("the database to close")
         database.close()
@@ -138,33 +143,6 @@ def _steady_s() -> int:
     return int(time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
-def _load(database: Database, options: Options) -> Memdb:
-    """Load the tree; a new one takes over the host's corosync.conf unless we are to be alone."""
-    tree = database.load()
-    try:
-        memdb = Memdb(tree, now_s=int(time.time()))
-    except StorageError as error:
-        raise database.refusal(error) from error
-    if database.was_new and not options.is_local and options.corosync_conf.is_file():
-        text, now_s = options.corosync_conf.read_bytes(), int(time.time())
-        # With a leading slash, as in the reference: so the change counters do not move.
-        path = b"/" + COROSYNC_CONF
-        for operation in (Create(path), Write(path, 0, text)):
-            outcome = memdb.apply(operation, LOCAL_NODE_ID, now_s, now_s)
-            if outcome.result < 0:
-                raise StartError(
-                    f"cannot import {options.corosync_conf}: {os.strerror(-outcome.result)}"
-                )
-            database.commit(outcome.changes)
-        log.info("imported corosync.conf into the new database", source=options.corosync_conf)
-    return memdb
-
-
-def _has_corosync_conf(memdb: Memdb) -> bool:
-    entry = memdb.tree.find(COROSYNC_CONF)
-    return entry is not None and not entry.is_directory
-
-
 async def _serve(
     options: Options,
     switch: DebugSwitch,
@@ -172,6 +150,8 @@ async def _serve(
     driver: Driver,
     status: StatusDriver,
     lost_trees: LostTrees,
+    upkeep: Upkeep,
+    rrd: RrdWriter,
     ready: Callable[[], None],
     ending: Ending,
 ) -> None:
@@ -188,6 +168,7 @@ async def _serve(
     )
     handlers = Handlers(replica, status, process, gid, _now_s)
     ipc = IpcService(options.ipc_name, gid, handlers.answer)
+    exposition = Exposition(Parts(driver, status, operations, upkeep, rrd, handlers.requests))
     group = _standalone_group if replica.is_standalone else _cluster_group
     async with (
         session.mounted(operations, options.mountpoint) as mount,
@@ -197,10 +178,14 @@ async def _serve(
     ):
         services.start_soon(count_repetitions)
         await services.start(status_socket.run)
-        inquiries = Inquiries(driver, status, process, options, lost_trees, troubles, debug)
+        inquiries = Inquiries(
+            driver, status, process, options, lost_trees, troubles, debug, exposition.text
+        )
         control = ControlSocket(options.run_dir / CONTROL_NAME, gid, inquiries.answerers())
         await services.start(control.run)
         await services.start(ipc.run)
+        if options.metrics_listen is not None:
+            await services.start(MetricsListener(options.metrics_listen, exposition.encoded).run)
         await services.start(_stop_on_signal, mount, ending)
         with (
             instance.restart_flag(options.restart_flag, gid),

@@ -162,6 +162,11 @@ class Database:
         if self._files is not None:
             self._files.sync()
 
+    @property
+    def page_bytes(self) -> int:
+        """The size of its pages."""
+        return int(self._connection.pragma("page_size"))
+
     def check_place(self) -> None:
         """See whether the files are still where they were opened.
 

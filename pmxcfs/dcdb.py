@@ -105,6 +105,8 @@ class TreeApplication:
     Attributes:
         works_alone: whether this is a node of a cluster that was told to work without it.
         cluster_size: how many nodes the cluster's configuration names; 0 while unknown.
+        applied: how many operations were applied, by anybody.
+        applied_bytes: what those among them that write had to write.
     """
 
     def __init__(self, memdb: Memdb, unshared_since: int | None = None) -> None:
@@ -112,6 +114,8 @@ class TreeApplication:
         self.sharing = Sharing(unshared_since)
         self.works_alone = False
         self.cluster_size = 0
+        self.applied = 0
+        self.applied_bytes = 0
         self.is_quorate = False
         self.disk = DiskState.WRITABLE
         self.me: Member | None = None
@@ -138,6 +142,8 @@ class TreeApplication:
         outcome = self.memdb.apply(operation, sender.node_id, time_s, now_s)
         effects: list[Effect] = []
         if outcome.changes:
+            self.applied += 1
+            self.applied_bytes += len(operation.data) if isinstance(operation, Write) else 0
             effects += self._note_applied(sender, now_s)
             effects += [Commit(outcome.changes), Forget(outcome.changes)]
             self._warn_of_limits()

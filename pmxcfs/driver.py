@@ -31,6 +31,7 @@ from pmxcfs.errors import OperationError, StorageError, TemporaryStorageError
 from pmxcfs.memdb.operations import Operation
 from pmxcfs.replica import Event, Replica
 from pmxcfs.surroundings import Group, KernelCache, NoKernelCache
+from pmxcfs.tallies import Durations
 
 log = structlog.get_logger("dcdb")
 
@@ -108,6 +109,16 @@ class Driver:
     def queued(self) -> int:
         """How many events and requests queue behind the database."""
         return len(self._inbox)
+
+    @property
+    def commits(self) -> Durations:
+        """The commits that the database took."""
+        return self._committer.durations
+
+    @property
+    def group(self) -> Group | None:
+        """The group, once it is attached."""
+        return self._group
 
     def attach(self, group: Group) -> None:
         """Name the group; its events come to ``feed``."""

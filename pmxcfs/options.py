@@ -14,6 +14,17 @@ FSYNC_WAIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class LocalAddress:
+    """An IP address that only this machine can reach, and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """The daemon's settings; the paths default to the reference's.
 
@@ -29,6 +40,7 @@ class Options:
     ipc_name: str = IPC_NAME
     rrd_dir: Path = RRD_DIR
     rrdcached_socket: Path = RRDCACHED_SOCKET
+    metrics_listen: LocalAddress | None = None
     has_given_name: bool = False
     is_local: bool = False
     is_foreground: bool = False

@@ -127,6 +127,21 @@ class Replica:
         return self._machine.awaiting
 
     @property
+    def held(self) -> int:
+        """How many operations of local callers wait until we are in sync."""
+        return len(self._held)
+
+    @property
+    def applied(self) -> int:
+        """How many operations were applied, by anybody."""
+        return self._application.applied
+
+    @property
+    def applied_bytes(self) -> int:
+        """What the writes among the applied operations had to write."""
+        return self._application.applied_bytes
+
+    @property
     def put_off(self) -> int:
         """How many events of the group wait for quorum."""
         return self._vigil.put_off

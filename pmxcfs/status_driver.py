@@ -48,6 +48,11 @@ class StatusDriver:
         self._group: Group | None = None
         self._recorder: Recorder = NoRecorder()
 
+    @property
+    def group(self) -> Group | None:
+        """The group, if there is one."""
+        return self._group
+
     def attach(self, group: Group) -> None:
         """Name the group; its events come to ``feed``, but never from within ``multicast``."""
         self._group = group

@@ -1,11 +1,13 @@
 """Shares one sync of the disk among all who ask for one while another is under way."""
 
 from collections.abc import Callable
+from time import perf_counter_ns
 
 import structlog
 import trio
 
 from pmxcfs.errors import StorageError, TemporaryStorageError
+from pmxcfs.tallies import Durations
 
 log = structlog.get_logger("database")
 
@@ -28,9 +30,13 @@ class SharedSync:
 
     Args:
         sync: does it, in a thread; raises StorageError.
+
+    Attributes:
+        durations: of the syncs, however they ended.
     """
 
     def __init__(self, sync: Callable[[], None]) -> None:
+        self.durations = Durations()
         self._sync = sync
         self._next = _Turn()
         self._wanted = trio.Event()
@@ -57,8 +63,10 @@ class SharedSync:
         while True:
             await self._wanted.wait()
             turn, self._next, self._wanted = self._next, _Turn(), trio.Event()
+            began_ns = perf_counter_ns()
             try:
                 await trio.to_thread.run_sync(self._sync, abandon_on_cancel=True)
             except StorageError as error:
                 turn.error = error
+            self.durations.note(perf_counter_ns() - began_ns)
             turn.done.set()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -16,8 +17,17 @@ from pmxcfs.syncing import SharedSync
 PLACE_CHECK_PERIOD_S = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What looks after a database, and the size of its pages."""
+
+    syncs: SharedSync
+    checkpoints: Checkpoints
+    page_bytes: int
+
+
 @asynccontextmanager
-async def looked_after(database: Database, driver: Driver, path: Path) -> AsyncIterator[None]:
+async def looked_after(database: Database, driver: Driver, path: Path) -> AsyncIterator[Upkeep]:
     """Look after the open database: patience, syncs, checkpoints, and that it is in its place."""
     syncs = SharedSync(database.sync)
     driver.attach_sync(syncs.wait)
@@ -28,7 +38,7 @@ async def looked_after(database: Database, driver: Driver, path: Path) -> AsyncI
         nursery.start_soon(syncs.run)
         nursery.start_soon(checkpoints.run)
         nursery.start_soon(_watch_place, database, driver)
-        yield
+        yield Upkeep(syncs, checkpoints, database.page_bytes)
         nursery.cancel_scope.cancel()
 
 

@@ -18,6 +18,7 @@ from pmxcfs.dfsm.events import (
     GroupEvent,
     SendFailed,
 )
+from pmxcfs.tallies import Traffic
 
 DCDB_GROUP = b"pve_dcdb_v1\0"
 """The group of the configuration tree. The NUL is part of the name: without it, another group."""
@@ -67,6 +68,12 @@ class CpgGroup:
         self._leave_asked = trio.Event()
         self._is_member = False
         self._is_gone_for_good = False
+        self._delivered = 0
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the group has carried so far."""
+        return self._sender.traffic(self._delivered)
 
     @property
     def trouble(self) -> Trouble | None:
@@ -142,6 +149,7 @@ class CpgGroup:
         for event in events:
             match event:
                 case Delivered(sender):
+                    self._delivered += 1
                     if sender == handle.me:
                         self._sender.note_delivered()
                 case ConfigurationChange(members):

@@ -31,6 +31,11 @@ class Outbox:
         """Count the messages that wait."""
         return len(self._waiting)
 
+    @property
+    def under_way(self) -> int:
+        """How many messages have not come back."""
+        return len(self._sizes_under_way)
+
     def put(self, data: bytes) -> None:
         """Let a message wait behind all others."""
         self._waiting.append(data)

@@ -10,6 +10,7 @@ from pmxcfs.corosync.cpg import CpgHandle
 from pmxcfs.corosync.handle import Code, CorosyncError, in_worker
 from pmxcfs.corosync.outbox import Outbox
 from pmxcfs.corosync.restarts import Timing
+from pmxcfs.tallies import Traffic
 
 RETRY_S_MIN = 0.005
 """The first wait after corosync was busy; each further one is twice as long, within a bound."""
@@ -48,6 +49,10 @@ class Sender:
         self._timing = timing
         self._outbox = Outbox()
         self._refused: list[bytes] = []
+        self._sent = 0
+        self._sent_bytes = 0
+        self._retries = 0
+        self._given_back = 0
         self._is_open = False
         self._retry_s = RETRY_S_MIN
         self._progress_s = 0.0
@@ -76,6 +81,18 @@ class Sender:
         self._outbox.note_delivered()
         if self._outbox:
             self._news.set()
+
+    def traffic(self, delivered: int) -> Traffic:
+        """Return the counts of what was sent; what was delivered the caller knows."""
+        return Traffic(
+            sent=self._sent,
+            sent_bytes=self._sent_bytes,
+            delivered=delivered,
+            retries=self._retries,
+            given_back=self._given_back,
+            waiting=len(self._outbox),
+            under_way=self._outbox.under_way,
+        )
 
     def take_refused(self) -> list[bytes]:
         """Close for good as far as this connection goes; return what it did not send."""
@@ -119,6 +136,7 @@ class Sender:
             except CorosyncError as error:
                 self._outbox.undo_start(data)
                 if error.code == Code.TRY_AGAIN:
+                    self._retries += 1
                     return Obstacle.COROSYNC_IS_BUSY
                 self._give_up_on(error)
                 continue
@@ -127,7 +145,7 @@ class Sender:
                 if handle.needs_pieces(data):
                     return Obstacle.NEEDS_PIECES
                 return Obstacle.COROSYNC_DOES_NOT_READ
-            self._note_progress()
+            self._note_sent(data)
         return Obstacle.NOTHING_WAITS
 
     async def _send_in_pieces(self, handle: CpgHandle) -> Obstacle:
@@ -146,10 +164,11 @@ class Sender:
                 failure = error
             nursery.cancel_scope.cancel()
         if failure is None:
-            self._note_progress()
+            self._note_sent(data)
         else:
             self._outbox.undo_start(data)
             if failure.code == Code.TRY_AGAIN and self._is_open:
+                self._retries += 1
                 return Obstacle.COROSYNC_IS_BUSY
             self._give_up_on(failure)
         return self._send_available(handle)
@@ -176,6 +195,11 @@ class Sender:
         self._news = trio.Event()
         await self._news.wait()
 
+    def _note_sent(self, data: bytes) -> None:
+        self._sent += 1
+        self._sent_bytes += len(data)
+        self._note_progress()
+
     def _note_progress(self) -> None:
         self._progress_s, self._retry_s = trio.current_time(), RETRY_S_MIN
 
@@ -198,5 +222,6 @@ class Sender:
 
     def _refuse(self, messages: Sequence[bytes]) -> None:
         if messages:
+            self._given_back += len(messages)
             self._refused += messages
             self._refusals.set()

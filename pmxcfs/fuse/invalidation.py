@@ -56,11 +56,17 @@ class Invalidator:
     """A thread that tells the kernel what to forget; each inode once, however often it is asked.
 
     What waits is bounded by what the kernel knows.
+
+    Attributes:
+        told: of how many inodes' attributes the kernel was told.
+        told_names: how often it was told to look all names up again.
     """
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
         self._waiting: set[int] = set()
+        self.told = 0
+        self.told_names = 0
         self._is_stopping = False
         self._work = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="invalidation", daemon=True)
@@ -82,6 +88,10 @@ class Invalidator:
         self._thread.join(within_s)
         return not self._thread.is_alive()
 
+    def __len__(self) -> int:
+        """Count what the kernel is still to be told."""
+        return len(self._waiting)
+
     def add(self, inodes: Iterable[int]) -> None:
         """Note what is to be forgotten. Never blocks."""
         with self._work:
@@ -93,6 +103,7 @@ class Invalidator:
         """Have the kernel look all names up again, at once. Never blocks."""
         if self.forgets_names and not self._is_stopping:
             with self._complaining("names"):
+                self.told_names += 1
                 self._notifier.forget_names()
 
     def _run(self) -> None:
@@ -109,6 +120,7 @@ class Invalidator:
 
     def _tell(self, inode: int) -> None:
         with self._complaining("attributes"):
+            self.told += 1
             self._notifier.forget_attributes(inode)
 
     @contextmanager
@@ -151,6 +163,20 @@ class MountCache:
         """Name what tells the kernel; before that the kernel knows nothing."""
         self._invalidator = invalidator
         self._open_files.remembers_removed = invalidator.forgets_names
+
+    @property
+    def told(self) -> dict[str, int]:
+        """How often the kernel was told to forget something, by what."""
+        told = self._invalidator
+        return {
+            "attributes": 0 if told is None else told.told,
+            "names": 0 if told is None else told.told_names,
+        }
+
+    @property
+    def waiting(self) -> int:
+        """How many inodes it is still to be told of."""
+        return 0 if self._invalidator is None else len(self._invalidator)
 
     @contextmanager
     def moving_here(self, *entries: Entry | None) -> Iterator[None]:

@@ -27,6 +27,7 @@ from pmxcfs.fuse.objects import Objects
 from pmxcfs.fuse.open_files import OpenFiles, content_of
 from pmxcfs.fuse.virtual_files import VirtualFile, VirtualObject
 from pmxcfs.memdb.entry import EntryType, Inode
+from pmxcfs.tallies import Requests
 
 _NANOSECONDS = 1_000_000_000
 
@@ -41,6 +42,7 @@ class PmxcfsOperations(pyfuse3.Operations):
 
     Attributes:
         cache: what has to hear of every change; the driver knows it.
+        requests: counts of what was asked for.
     """
 
     supports_dot_lookup = False
@@ -48,6 +50,7 @@ class PmxcfsOperations(pyfuse3.Operations):
 
     def __init__(self, driver: Driver, virtual: Sequence[VirtualObject], *, gid: int) -> None:
         super().__init__()
+        self.requests = Requests()
         self._driver = driver
         self._gid = gid
         self._open_files = OpenFiles()

@@ -7,6 +7,7 @@ Source: docs/PROTOCOL.md, "IPC"; docs/SECURITY.md.
 
 from collections.abc import Callable, Iterator, Sequence
 from errno import ECHRNG, EFBIG, EINVAL, EIO, ENOENT, EPERM
+from time import perf_counter_ns
 
 import structlog
 
@@ -20,6 +21,7 @@ from pmxcfs.memdb.guests import DIRECTORY_OF_KIND, NODES_DIRECTORY, Guest
 from pmxcfs.memdb.paths import is_private
 from pmxcfs.replica import Replica
 from pmxcfs.status_driver import StatusDriver
+from pmxcfs.tallies import Requests
 
 log = structlog.get_logger("ipcs")
 
@@ -32,6 +34,8 @@ TOKENS = b"priv/token.cfg"
 
 Handler = Callable[[Client, bytes], bytes]
 
+_NAMES = {int(request): request.name.lower() for request in RequestId}
+
 
 class Handlers:
     """Answers requests from one node's state.
@@ -42,6 +46,9 @@ class Handlers:
         process: the daemon's own identity.
         group_gid: of the group that may only read.
         now_s: our clock.
+
+    Attributes:
+        requests: counts of what was asked for.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class Handlers:
         group_gid: int,
         now_s: Callable[[], int],
     ) -> None:
+        self.requests = Requests()
         self._replica = replica
         self._driver = status
         self._status = status.node.status
@@ -76,14 +84,18 @@ class Handlers:
     def answer(self, client: Client, request: bytes) -> bytes:
         """Do what a request asks for and return the response, which fits the client's buffer."""
         number = requests.request_number(request)
+        began_ns, errno = perf_counter_ns(), 0
         try:
             answer = self._answer(client, number, requests.decode_request(request))
         except OperationError as refusal:
-            return requests.encode_refusal(number, refusal.errno)
+            errno = refusal.errno
         except Exception:
             # One request must not take the file system down with it.
             log.exception("a request failed in a way that should not happen", request=number)
-            return requests.encode_refusal(number, EIO)
+            errno = EIO
+        self.requests.note(_name_of(number), perf_counter_ns() - began_ns, errno)
+        if errno:
+            return requests.encode_refusal(number, errno)
         return requests.encode_response(number, answer)
 
     def _answer(self, client: Client, number: int, payload: bytes) -> bytes:
@@ -207,3 +219,8 @@ class Handlers:
 def _path(guest: Guest) -> bytes:
     directory = DIRECTORY_OF_KIND[guest.kind]
     return b"/".join((NODES_DIRECTORY, guest.node.encode(), directory, b"%d.conf" % guest.vmid))
+
+
+def _name_of(number: int) -> str:
+    """Return the name of a request; what is not known has one for all."""
+    return _NAMES.get(number, "unknown")

@@ -38,6 +38,10 @@ class LockTable:
             }
         self._shift_s = steady_s - now_s
 
+    def __len__(self) -> int:
+        """Count the locks."""
+        return len(self._sightings)
+
     def __contains__(self, path: object) -> bool:
         """Whether a timer runs for the lock at this path."""
         return path in self._sightings

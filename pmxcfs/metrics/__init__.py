@@ -1,0 +1,1 @@
+"""The daemon's own state in Prometheus' format: read from plain counts when somebody asks."""
