@@ -63,6 +63,9 @@ def test_a_step_of_the_clock_makes_no_lock_older_or_younger(step_s: int) -> None
     table.follow(171, now_s=1_700_000_121)
     assert table.has_expired(LOCK, ONE, now_s=1_700_000_121)
     assert not table.has_expired(b"priv/lock/b", ONE, now_s=1_700_000_121)
+    ages_s = dict(table.ages(now_s=1_700_000_121))
+    assert ages_s == {LOCK: 121, b"priv/lock/b": 1}
+    assert len(table) == 2
 
 
 def locked(now_s: int = 0) -> Memdb:
