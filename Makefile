@@ -57,8 +57,8 @@ mutants: setup ## change the exact code bit by bit, see the tests fail: MUTANTS=
 	@nice $(BIN)/python -m tests.mutants.run $(if $(MUTANTS),--count $(MUTANTS)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(MODULES),--modules '$(MODULES)') $(if $(WORKERS),--workers $(WORKERS))
 
-bench: setup ## figures of the mount; comes with a later stage
-	@echo 'make bench: the workloads come with a later stage' >&2; exit 1
+bench: setup ## IPC calls per second beside the reference's, which PMXCFS_REFERENCE names
+	@$(BIN)/python -m bench.ipc
 
 lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another
 	@$(PMXCFS_LAB) up --nodes $(NODES)

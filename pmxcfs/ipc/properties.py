@@ -3,15 +3,27 @@
 Source: docs/PROTOCOL.md, "IPC".
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 
 from pmxcfs.status.json_text import quoted
+
+REMEMBERED_MAX = 4096
+REMEMBERED_BYTES_MAX = 8 * 1024
+"""What is remembered of configurations: at most 32 MiB."""
 
 Found = list[tuple[bytes, bytes]]
 """Names and values."""
 
 
 def properties_of(config: bytes, names: Sequence[bytes]) -> Found:
+    """Return what ``find_properties`` does; of usual configurations it is remembered."""
+    if len(config) > REMEMBERED_BYTES_MAX:
+        return find_properties(config, tuple(names))
+    return _remembered(config, tuple(names))
+
+
+def find_properties(config: bytes, names: tuple[bytes, ...]) -> Found:
     """Return those of the properties that a configuration sets, in the order of ``names``.
 
     Snapshots and pending changes, which are below a line that begins with ``[``, do not count. A
@@ -31,6 +43,10 @@ def properties_of(config: bytes, names: Sequence[bytes]) -> Found:
             break
     found = zip(names, values, strict=True)
     return [(name, value) for name, value in found if value is not None]
+
+
+_remembered = functools.lru_cache(REMEMBERED_MAX)(find_properties)
+"""Tools ask for the same properties of all guests every few seconds. Nobody changes the lists."""
 
 
 def properties_text(guests: Iterable[tuple[int, Found]]) -> bytes:

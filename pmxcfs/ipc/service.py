@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from errno import EADDRINUSE
 from pathlib import Path
@@ -19,10 +19,9 @@ import trio
 
 from pmxcfs.ipc import frames
 from pmxcfs.ipc.clients import Client
+from pmxcfs.ipc.line import Line
 
 log = structlog.get_logger("ipcs")
-
-READ_BYTES = 256 * 1024
 
 RESTART_PAUSE_S = 1.0
 PING_PERIOD_S = 10.0
@@ -55,7 +54,6 @@ class IpcService:
         self._is_heard = trio.Event()
         self._is_settled = trio.Event()
         self._has_complained = False
-        self._sending = trio.Lock()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. It counts as started once clients can connect, or cannot.
@@ -82,6 +80,7 @@ class IpcService:
         """Serve with one porter until it ends."""
         async with self._porter() as (process, line), trio.open_nursery() as watching:
             watching.start_soon(self._watch, process, line)
+            watching.start_soon(line.send_the_rest)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._serve, line)
                 nursery.start_soon(_tell_complaints, process)
@@ -89,7 +88,7 @@ class IpcService:
         return process
 
     @asynccontextmanager
-    async def _porter(self) -> AsyncIterator[tuple[trio.Process, trio.SocketStream]]:
+    async def _porter(self) -> AsyncIterator[tuple[trio.Process, Line]]:
         """Have a porter; it ends when its line does."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -102,12 +101,12 @@ class IpcService:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-        line = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        line = Line(ours)
         try:
             yield process, line
         finally:
             with trio.CancelScope(shield=True):
-                await trio.aclose_forcefully(line)
+                line.close()
                 with trio.move_on_after(END_WAIT_S_MAX):
                     await process.wait()
                 if process.returncode is None:
@@ -116,12 +115,12 @@ class IpcService:
             if (process.returncode or 0) < 0:
                 _clean_up_after(process.pid)
 
-    async def _watch(self, process: trio.Process, line: trio.SocketStream) -> None:
+    async def _watch(self, process: trio.Process, line: Line) -> None:
         """Kill a porter that does not answer: nobody else can end it."""
         while await self._hears():
             await trio.sleep(PING_PERIOD_S)
             self._is_heard = trio.Event()
-            await self._send(line, frames.PING)
+            line.send(frames.PING)
         log.warning("the IPC porter does not answer, ending it", pid=process.pid)
         process.kill()
 
@@ -136,39 +135,20 @@ class IpcService:
                 return True
         return False
 
-    async def _serve(self, line: trio.SocketStream) -> None:
+    async def _serve(self, line: Line) -> None:
         reader = frames.FrameReader(frames.REQUEST)
-        while True:
-            try:
-                data = await line.receive_some(READ_BYTES)
-            except trio.BrokenResourceError:
-                return
-            if not data:
-                return
-            responses = [
-                frames.RESPONSE.pack(len(response), number) + response
-                for number, response in self._responses(reader, data)
-            ]
-            if responses:
-                await self._send(line, b"".join(responses))
+        while data := await line.receive():
+            for number, response in self._responses(reader, data):
+                line.send(frames.RESPONSE.pack(len(response), number) + response)
 
-    def _responses(self, reader: frames.FrameReader, data: bytes) -> list[tuple[int, bytes]]:
-        responses = []
+    def _responses(self, reader: frames.FrameReader, data: bytes) -> Iterator[tuple[int, bytes]]:
         for (number, pid, uid, gid, buffer_bytes), request in reader.feed(data):
             if number == frames.NO_CONNECTION:
                 self._is_heard.set()
                 self._is_settled.set()
             else:
                 client = Client(pid, uid, gid, buffer_bytes)
-                responses.append((number, self._answer(client, request)))
-        return responses
-
-    async def _send(self, line: trio.SocketStream, data: bytes) -> None:
-        try:
-            async with self._sending:
-                await line.send_all(data)
-        except trio.BrokenResourceError:
-            return  # the porter has ended, which is seen elsewhere
+                yield number, self._answer(client, request)
 
     def _tell_end(self, process: trio.Process) -> None:
         status = process.returncode

@@ -1,0 +1,1 @@
+"""Figures, always beside the reference's in the same run."""
