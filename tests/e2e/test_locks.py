@@ -13,7 +13,7 @@ from .mounts import Nodes, exists, run, wait_until_gone
 FOLDER = "priv/lock"
 SLACK_S = 20.0
 
-BREAK = "touch -d @0 %s"
+BREAK = "touch -c -d @0 %s"
 """What a client does who waits for a lock."""
 
 
@@ -61,9 +61,9 @@ def test_a_lock_is_free_after_120_s_without_a_refresh_and_not_before(
 ) -> None:
     """Every node asks for one of its own; the lock that its holder refreshes is asked for too."""
     free_after_s: dict[str, float] = {}
+    taken_s = time.monotonic()
     for asker in nodes:
         run(nodes["node1"], "mkdir -p %s", f"/etc/pve/{FOLDER}/for-{asker}")
-    taken_s = time.monotonic()
 
     def are_free() -> None:
         run(nodes["node1"], "touch %s", f"/etc/pve/{lock}")

@@ -184,6 +184,20 @@ async def test_a_join_is_repeated_while_corosync_is_busy(rig: Rig) -> None:
     assert rig.world.calls == ["open", "join", "join", "join"]
 
 
+async def test_who_waits_long_for_the_ring_to_form_says_so_once_and_goes_on(world: World) -> None:
+    timing = Timing(retry_s_max=0.001, answer_s_max=0)
+    group = CpgGroup(b"test\0", lambda events: None, timing=timing)
+    world.failures["leave"] = [Code.TRY_AGAIN] * 5
+    handle = FakeHandle(world)
+    with capture_logs() as lines:
+        await group._persist(handle, handle.leave, within_s=10)  # type: ignore[arg-type]
+    await trio.to_thread.run_sync(handle.close)
+    assert world.calls == ["leave"] * 6 + ["close"]
+    (line,) = lines
+    assert line["event"] == "waiting for corosync, which is forming its ring"
+    assert line["log_level"] == "warning"
+
+
 async def test_a_refused_join_is_tried_again_over_a_new_connection(rig: Rig) -> None:
     rig.world.failures["join"] = [Code.ACCESS]
     assert await rig.heard(3) == [Connected(ME), Disconnected(), Connected(ME)]
