@@ -58,6 +58,27 @@ def test_a_cluster_that_is_well_says_so(nodes: Nodes) -> None:
     eventually(check, within_s=WITHIN_S)
 
 
+def metrics_of(node: Host) -> dict[str, float]:
+    """Return the samples that a node tells Prometheus, by name with labels."""
+    status, text = ctl(node, "metrics")
+    assert status == 0
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_metrics_tell_of_the_cluster_and_of_both_groups(nodes: Nodes) -> None:
+    run(nodes["node1"], "echo measured > /etc/pve/measured")
+    for name, node in nodes.items():
+        now = metrics_of(node)
+        assert now['pmxcfs_nodes{state="online"}'] == now["pmxcfs_members"] == 3
+        assert now["pmxcfs_standalone"] == 0
+        for group in ("tree", "status"):
+            assert now[f'pmxcfs_synced{{group="{group}"}}'] == 1
+            assert now[f'pmxcfs_group_messages_sent_total{{group="{group}"}}'] > 0
+            assert now[f'pmxcfs_group_messages_delivered_total{{group="{group}"}}'] > 3
+        assert now["pmxcfs_applied_bytes_total"] >= len("measured\n"), name
+
+
 def test_a_partition_names_who_is_missing_on_both_sides(lab: Lab, nodes: Nodes) -> None:
     lab.partition("1,2", "3")
     cause = wait_for_causes(nodes["node3"], "no-quorum")["no-quorum"]
