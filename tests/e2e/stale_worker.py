@@ -19,8 +19,8 @@ LINE_BYTES = 16
 LINES = {"small": 40, "pages": 700}
 """So long are files that are written in place; names that begin so tell which it is."""
 
-READS_PER_LOOK = 50
-"""After so many reads a reader looks whether it is to end, and opens its files again."""
+READS_IN_A_ROW = (50, 500, 200)
+"""So often a file is read in each way, then comes the next way, or file."""
 
 Look = Callable[[], bytes]
 
@@ -96,7 +96,7 @@ def read(name: str, directory: str, files: list[str], is_over: Callable[[], bool
     while not is_over():
         for file in files:
             for way, look in enumerate(looks_at(f"{directory}/{file}")):
-                for _ in range(READS_PER_LOOK):
+                for _ in range(READS_IN_A_ROW[way]):
                     start = time.monotonic()
                     content = look()
                     end = time.monotonic()
