@@ -53,7 +53,7 @@ class DatabaseFiles:
         self._identity_of = {
             name: _identity(name) for name in (str(path), self._log, f"{path}-shm")
         }
-        self._descriptor = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = os.open(self._log, os.O_RDONLY)
 
     def check_room(self, size_bytes: int) -> None:
         """See whether the file system that they are on has this much left.

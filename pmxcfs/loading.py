@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 
@@ -10,6 +12,7 @@ from pmxcfs.dcdb import COROSYNC_CONF
 from pmxcfs.errors import StorageError
 from pmxcfs.identity import LOCAL_NODE_ID
 from pmxcfs.instance import StartError
+from pmxcfs.memdb.entry import Change
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Write
 from pmxcfs.options import Options
@@ -30,16 +33,7 @@ def load(database: Database, options: Options) -> Memdb:
     except StorageError as error:
         raise database.refusal(error) from error
     if database.was_new and not options.is_local and options.corosync_conf.is_file():
-        text, now_s = options.corosync_conf.read_bytes(), int(time.time())
-        # With a leading slash, as in the reference: so the change counters do not move.
-        path = b"/" + COROSYNC_CONF
-        for operation in (Create(path), Write(path, 0, text)):
-            outcome = memdb.apply(operation, LOCAL_NODE_ID, now_s, now_s)
-            if outcome.result < 0:
-                raise StartError(
-                    f"cannot import {options.corosync_conf}: {os.strerror(-outcome.result)}"
-                )
-            database.commit(outcome.changes)
+        database.commit(_import(options.corosync_conf, memdb))
         log.info("imported corosync.conf into the new database", source=options.corosync_conf)
     return memdb
 
@@ -48,3 +42,24 @@ def has_corosync_conf(memdb: Memdb) -> bool:
     """Whether the tree says that it is a cluster's."""
     entry = memdb.tree.find(COROSYNC_CONF)
     return entry is not None and not entry.is_directory
+
+
+def _import(corosync_conf: Path, memdb: Memdb) -> Sequence[Change]:
+    """Put the host's file into the tree; return all changes, for one transaction.
+
+    Raises:
+        StartError: it can't be read, or is too large.
+    """
+    # With a leading slash, as in the reference: so the change counters do not move.
+    path, now_s = b"/" + COROSYNC_CONF, int(time.time())
+    try:
+        text = corosync_conf.read_bytes()
+    except OSError as error:
+        raise StartError(f"cannot read {corosync_conf}: {error.strerror}") from error
+    changes: list[Change] = []
+    for operation in (Create(path), Write(path, 0, text)):
+        outcome = memdb.apply(operation, LOCAL_NODE_ID, now_s, now_s)
+        if outcome.result < 0:
+            raise StartError(f"cannot import {corosync_conf}: {os.strerror(-outcome.result)}")
+        changes += outcome.changes
+    return changes

@@ -223,6 +223,14 @@ def test_a_log_without_its_database_is_kept(path: Path) -> None:
     assert [line["log_level"] for line in lines] == ["warning"]
 
 
+def test_an_empty_log_without_its_database_is_nothing_to_keep(path: Path) -> None:
+    path.with_name("config.db-wal").touch()
+    with capture_logs() as lines:
+        Database.open(path, NOW_S).close()
+    assert files_beside(path) == ["config.db"]
+    assert lines == []
+
+
 # rows
 
 
