@@ -56,6 +56,40 @@ except OSError as error:
 print(json.dumps([result, time.monotonic() - began_s]))
 """
 
+JUNK = """
+import random, select
+from pmxcfs.corosync.cpg import CpgHandle
+from pmxcfs.corosync.group import DURABLE_GROUP
+from pmxcfs.corosync.handle import Code, CorosyncError
+from pmxcfs.dfsm.history import Point
+from pmxcfs.durable.wire import Message, MessageType
+chance, handle = random.Random(1), CpgHandle()
+def persist(request, argument):
+    while True:
+        try:
+            return request(argument)
+        except CorosyncError as error:
+            if error.code != Code.TRY_AGAIN:
+                raise
+handle.open()
+persist(handle.join, DURABLE_GROUP)
+while not any(handle.me in getattr(event, "members", ()) for event in handle.dispatch()):
+    select.select([handle.fd], [], [], 1)
+for number in range(2000):
+    kind = chance.choice(list(MessageType))
+    point = Point(chance.getrandbits(64), chance.randbytes(16))
+    data = bytearray(Message(kind, point).encode())
+    if number % 3 == 0:
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    elif number % 3 == 1:
+        data = chance.randbytes(chance.randrange(5000))
+    persist(handle.multicast, bytes(data))
+    handle.dispatch()
+persist(handle.leave, DURABLE_GROUP)
+handle.close()
+print("done")
+"""
+
 STATUS = """
 import json, socket
 with socket.socket(socket.AF_UNIX) as connection:
@@ -166,6 +200,20 @@ def test_what_fsync_acknowledged_outlives_the_node_that_asked(lab: Lab, nodes: N
     assert nodes["node2"].run("cat /etc/pve/outlives").stdout == "text of outlives"
     lab.start("node1")
     lab.wait()
+    lab.trees_are_equal()
+
+
+def test_nonsense_in_the_durability_group_is_ignored_with_few_words(lab: Lab, nodes: Nodes) -> None:
+    wait_for_promise(nodes["node1"], "majority")
+    before = {name: lab.logs(name)["pmxcfs"].stat().st_size for name in nodes}
+    done = lab.exec("node3", sys.executable, "-c", JUNK)
+    assert done.stdout == b"done\n", done.stderr.decode()
+    for name, node in nodes.items():
+        assert save(node, f"after-nonsense-{name}")[0] == "done"
+        said = lab.logs(name)["pmxcfs"].read_bytes()[before[name] :].decode()
+        assert said.count("of the durability group") in (1, 2), said
+        assert "leaving the group" not in said
+        assert "Traceback" not in said
     lab.trees_are_equal()
 
 
