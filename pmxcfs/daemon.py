@@ -13,7 +13,7 @@ import trio
 from pmxcfs import instance, views
 from pmxcfs.address import own_address
 from pmxcfs.clockwork import count_repetitions, tell_time
-from pmxcfs.control import CONTROL_NAME, SOCKET_NAME, ControlSocket, StatusSocket
+from pmxcfs.control import SOCKET_NAME, StatusSocket
 from pmxcfs.database import Database, write_database
 from pmxcfs.dcdb import PublishCorosyncConf
 from pmxcfs.dfsm.events import GroupEvent
@@ -159,8 +159,7 @@ async def _serve(
     replica = driver.replica
     durable = durability_of(driver, options)
     process = views.Process(Pid(os.getpid()), int(time.time()))
-    debug = _debug_of(switch)
-    operations = _operations(driver, status, process, debug, gid)
+    operations = _operations(driver, status, process, switch, gid)
     status_socket = StatusSocket(
         options.run_dir / SOCKET_NAME,
         gid,
@@ -179,10 +178,10 @@ async def _serve(
         services.start_soon(count_repetitions)
         await services.start(status_socket.run)
         inquiries = Inquiries(
-            driver, status, process, options, lost_trees, troubles, debug, exposition.text
+            driver, status, process, options, lost_trees, troubles, switch, exposition.text
         )
-        control = ControlSocket(options.run_dir / CONTROL_NAME, gid, inquiries.answerers())
-        await services.start(control.run)
+        inquiries.promise = lambda: promise_of(durable)
+        await services.start(inquiries.socket(gid).run)
         await services.start(ipc.run)
         if options.metrics_listen is not None:
             await services.start(MetricsListener(options.metrics_listen, exposition.encoded).run)
@@ -201,29 +200,14 @@ async def _serve(
         services.cancel_scope.cancel()
 
 
-def _debug_of(switch: DebugSwitch) -> Callable[[bool | None], bool]:
-    """Return what turns the debug lines on or off, unless told None, and says which they are."""
-
-    def debug(wanted: bool | None) -> bool:
-        if wanted is not None:
-            switch.is_on = wanted
-            log.info("debug lines are switched", on=wanted)
-        return switch.is_on
-
-    return debug
-
-
 def _operations(
     driver: Driver,
     status: StatusDriver,
     process: views.Process,
-    debug: Callable[[bool | None], bool],
+    switch: DebugSwitch,
     gid: int,
 ) -> PmxcfsOperations:
     replica, known = driver.replica, status.node.status
-
-    def set_debug(is_on: bool) -> None:
-        debug(is_on)
 
     virtual: list[virtual_files.VirtualObject] = [
         *virtual_files.node_links(replica.node_name),
@@ -234,7 +218,7 @@ def _operations(
         virtual_files.read_only(b".vmlist", lambda: views.vmlist_text(replica)),
         virtual_files.read_only(b".clusterlog", lambda: views.clusterlog_text(known)),
         virtual_files.read_only(b".rrd", lambda: views.rrd_text(known, _now_s())),
-        virtual_files.debug_switch(lambda: debug(None), set_debug),
+        virtual_files.debug_switch(lambda: switch.is_on, switch.turn),
     ]
     return PmxcfsOperations(driver, virtual, gid=gid)
 

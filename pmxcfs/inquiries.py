@@ -19,9 +19,11 @@ import trio
 
 from pmxcfs import views
 from pmxcfs.condition import Files, condition, node_name
-from pmxcfs.control import Answerer, RefusedError, Reply, Request
+from pmxcfs.control import CONTROL_NAME, Answerer, ControlSocket, RefusedError, Reply, Request
 from pmxcfs.database import FREE_BYTES_MIN
 from pmxcfs.driver import Driver
+from pmxcfs.durable.promise import Promise
+from pmxcfs.logs import DebugSwitch
 from pmxcfs.lost_trees import LostTrees
 from pmxcfs.memdb.paths import is_private
 from pmxcfs.options import Options
@@ -62,7 +64,8 @@ class Inquiries:
         options: where things are.
         lost_trees: what is kept beside the database.
         troubles: of corosync's services, by their names.
-        debug: asks for the debug switch, or turns it.
+        switch: of the debug lines.
+        promise: returns what a successful fsync means now.
         exposition: returns the metrics as Prometheus reads them.
     """
 
@@ -72,7 +75,8 @@ class Inquiries:
     options: Options
     lost_trees: LostTrees
     troubles: Troubles
-    debug: Callable[[bool | None], bool]
+    switch: DebugSwitch
+    promise: Callable[[], Promise] = lambda: Promise.THIS_NODE
     exposition: Callable[[], str] | None = None
     tap: Tap = field(init=False)
     _disk_looks: trio.CapacityLimiter = field(init=False)
@@ -82,6 +86,10 @@ class Inquiries:
         self._disk_looks = trio.CapacityLimiter(2)
         self.tap = Tap(lambda: self.driver.replica.memdb.tree, lambda: int(time.time()))
         self.driver.attach_tap(self.tap.take)
+
+    def socket(self, gid: int) -> ControlSocket:
+        """Return the socket at which root and one group may ask."""
+        return ControlSocket(self.options.run_dir / CONTROL_NAME, gid, self.answerers())
 
     def answerers(self) -> dict[str, Answerer]:
         """Return how each word is answered."""
@@ -114,8 +122,9 @@ class Inquiries:
                 **state,
                 "mountpoint": str(self.options.mountpoint),
                 "forced_local": self.options.is_local,
+                "fsync": self.promise().value,
                 "corosync": [_trouble(name, troubles[name]) for name in troubles],
-                "debug": self.debug(None),
+                "debug": self.switch.is_on,
                 "watchers": len(self.tap),
             }
         }
@@ -141,12 +150,11 @@ class Inquiries:
 
     async def _debug(self, request: Request) -> AsyncGenerator[Reply, None]:
         await trio.lowlevel.checkpoint()
-        if not request.arguments:
-            yield {"debug": self.debug(None)}
-            return
-        if not request.is_root:
-            raise RefusedError("forbidden", "only root may switch debug lines")
-        yield {"debug": self.debug(request.flag("on"))}
+        if request.arguments:
+            if not request.is_root:
+                raise RefusedError("forbidden", "only root may switch debug lines")
+            self.switch.turn(request.flag("on"))
+        yield {"debug": self.switch.is_on}
 
     async def _metrics(self, request: Request) -> AsyncGenerator[Reply, None]:
         await trio.lowlevel.checkpoint()

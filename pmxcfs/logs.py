@@ -23,6 +23,11 @@ class DebugSwitch:
     def __init__(self, *, is_on: bool) -> None:
         self.is_on = is_on
 
+    def turn(self, is_on: bool) -> None:
+        """Turn it, and say so."""
+        self.is_on = is_on
+        structlog.get_logger("main").info("debug lines are switched", on=is_on)
+
     def drop_debug_lines(
         self, logger: object, method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:

@@ -33,8 +33,8 @@ class ClusterInfo:
 
     @property
     def votes(self) -> int:
-        """The votes of all nodes together."""
-        return sum(node.votes for node in self.nodes)
+        """All votes that are expected."""
+        return sum(node.votes for node in self.nodes) + self.other_votes
 
 
 class Membership:

@@ -18,6 +18,12 @@ GOOD, DOUBTFUL, BAD, QUIET = "green", "yellow", "bold red", "dim"
 _PRIORITIES = ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug")
 _COROSYNC_STYLES = {"works": GOOD, "unknown": DOUBTFUL}
 
+_FSYNC = {
+    "majority": "returns when a majority of the nodes has it on disk",
+    "this node": "returns when this node has it on disk",
+    "nothing": "waits: for quorum, or for other nodes",
+}
+
 Row = tuple[str, Text]
 
 
@@ -135,6 +141,7 @@ def _rows(status: Value, corosync: Corosync, found: Findings) -> Iterator[Row]:
     if status["mode"] == "cluster":
         yield "quorum", _quorum(status, corosync)
         yield "sync", _sync(status)
+        yield "fsync", Text(_FSYNC.get(status["fsync"], str(status["fsync"])))
         yield "corosync", Text(_corosync(corosync), _COROSYNC_STYLES.get(corosync.state, BAD))
     yield "tree", _tree(status)
     yield "database", _database(status)

@@ -16,6 +16,7 @@ from pmxcfs.driver import Driver
 from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.identity import LOCAL_NODE_ID, Member, Pid
 from pmxcfs.inquiries import Inquiries
+from pmxcfs.logs import DebugSwitch
 from pmxcfs.loopback import LoopbackGroup
 from pmxcfs.lost_trees import LostTrees
 from pmxcfs.memdb.entry import Change
@@ -57,7 +58,7 @@ class Node:
         self.status = StatusDriver(StatusNode(ClusterStatus("node1")), lambda: NOW_S)
         options = Options("node1", state_dir=directory, run_dir=directory / "run")
         options.database.write_bytes(b"x" * 4096)
-        self.is_debug = False
+        self.switch = DebugSwitch(is_on=False)
         self.inquiries = Inquiries(
             self.driver,
             self.status,
@@ -65,12 +66,8 @@ class Node:
             options,
             LostTrees(options.database, lambda *_: None),
             dict,
-            self.debug,
+            self.switch,
         )
-
-    def debug(self, wanted: bool | None) -> bool:
-        self.is_debug = self.is_debug if wanted is None else wanted
-        return self.is_debug
 
     async def ask(self, word: str, *, is_root: bool = True, **arguments: object) -> dict[str, Any]:
         request = Request(word, is_root, arguments)
@@ -177,7 +174,7 @@ async def test_debug_lines_are_switched_by_root_only(node: Node) -> None:
     assert await node.ask("debug", on=True) == {"debug": True}
     with pytest.raises(RefusedError):
         await node.ask("debug", is_root=False, on=False)
-    assert node.is_debug
+    assert node.switch.is_on
 
 
 @pytest.mark.parametrize("path", ["priv", "/priv/", "priv/a", "nodes//x/priv", "./priv"])

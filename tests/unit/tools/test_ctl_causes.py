@@ -40,6 +40,7 @@ WELL: dict[str, Any] = {
     "mode": "cluster",
     "mountpoint": "/etc/pve",
     "forced_local": False,
+    "fsync": "majority",
     "debug": False,
     "watchers": 0,
     "writable": True,
