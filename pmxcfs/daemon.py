@@ -178,9 +178,10 @@ async def _serve(
         services.start_soon(count_repetitions)
         await services.start(status_socket.run)
         inquiries = Inquiries(
-            driver, status, process, options, lost_trees, troubles, switch, exposition.text
+            *(driver, status, process, options, lost_trees, troubles, switch),
+            exposition=exposition.text,
+            promise=lambda: promise_of(durable),
         )
-        inquiries.promise = lambda: promise_of(durable)
         await services.start(inquiries.socket(gid).run)
         await services.start(ipc.run)
         if options.metrics_listen is not None:

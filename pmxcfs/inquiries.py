@@ -65,8 +65,8 @@ class Inquiries:
         lost_trees: what is kept beside the database.
         troubles: of corosync's services, by their names.
         switch: of the debug lines.
-        promise: returns what a successful fsync means now.
         exposition: returns the metrics as Prometheus reads them.
+        promise: returns what a successful fsync means now.
     """
 
     driver: Driver
@@ -76,8 +76,8 @@ class Inquiries:
     lost_trees: LostTrees
     troubles: Troubles
     switch: DebugSwitch
-    promise: Callable[[], Promise] = lambda: Promise.THIS_NODE
-    exposition: Callable[[], str] | None = None
+    exposition: Callable[[], str]
+    promise: Callable[[], Promise]
     tap: Tap = field(init=False)
     _disk_looks: trio.CapacityLimiter = field(init=False)
 
@@ -93,16 +93,14 @@ class Inquiries:
 
     def answerers(self) -> dict[str, Answerer]:
         """Return how each word is answered."""
-        words = {
+        return {
             "status": Answerer(self._status),
             "values": Answerer(self._values),
             "debug": Answerer(self._debug),
             "log": Answerer(self._log, streams=True),
             "watch": Answerer(self._watch, streams=True),
+            "metrics": Answerer(self._metrics),
         }
-        if self.exposition is not None:
-            words["metrics"] = Answerer(self._metrics)
-        return words
 
     async def _status(self, request: Request) -> AsyncGenerator[Reply, None]:
         files = await self._files()
@@ -158,7 +156,6 @@ class Inquiries:
 
     async def _metrics(self, request: Request) -> AsyncGenerator[Reply, None]:
         await trio.lowlevel.checkpoint()
-        assert self.exposition is not None, "there is no such word without it"
         yield {"metrics": self.exposition()}
 
     async def _log(self, request: Request) -> AsyncGenerator[Reply, None]:

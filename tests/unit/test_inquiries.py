@@ -13,6 +13,7 @@ from pmxcfs import inquiries as inquiries_module
 from pmxcfs import views
 from pmxcfs.control import RefusedError, Request
 from pmxcfs.driver import Driver
+from pmxcfs.durable.promise import Promise
 from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.identity import LOCAL_NODE_ID, Member, Pid
 from pmxcfs.inquiries import Inquiries
@@ -67,6 +68,8 @@ class Node:
             LostTrees(options.database, lambda *_: None),
             dict,
             self.switch,
+            exposition=lambda: "pmxcfs_up 1\n",
+            promise=lambda: Promise.THIS_NODE,
         )
 
     async def ask(self, word: str, *, is_root: bool = True, **arguments: object) -> dict[str, Any]:
@@ -167,6 +170,10 @@ async def test_values_are_listed_by_node_and_key_without_their_content(node: Nod
     node.status.publish(b"key", b"secret value")
     reply = await node.ask("values")
     assert reply == {"values": {"node1": {"key": {"version": 0, "size": 12}}}}
+
+
+async def test_metrics_are_handed_on_as_they_are(node: Node) -> None:
+    assert await node.ask("metrics", is_root=False) == {"metrics": "pmxcfs_up 1\n"}
 
 
 async def test_debug_lines_are_switched_by_root_only(node: Node) -> None:
