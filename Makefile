@@ -16,7 +16,7 @@ BIN := .venv/bin
 PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
 export PYTHON
 
-.PHONY: help setup check format test mixed sim soak staleness mutants bench lab-up lab-status lab-exec lab-down clean
+.PHONY: help setup check format test mixed sim sim-selftest soak staleness mutants bench lab-up lab-status lab-exec lab-down clean
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -52,6 +52,9 @@ soak: setup ## random operations on a mount of its own, mappings among them, aga
 
 staleness: setup ## readers on three nodes against writers on all: nobody reads what was replaced: READS=1000000
 	@STALENESS_READS=$(or $(READS),200000) $(BIN)/pytest -s --require=root,fuse,corosync tests/e2e/test_staleness.py
+
+sim-selftest: setup ## plant bugs, one after the other: a table of which claim of the simulator finds each
+	@$(BIN)/python -m tests.sim.selftest
 
 mutants: setup ## change the exact code bit by bit, see the tests fail: MUTANTS=200 draws so many (SEED=1), MODULES='pmxcfs/memdb/*'
 	@nice $(BIN)/python -m tests.mutants.run $(if $(MUTANTS),--count $(MUTANTS)) $(if $(SEED),--seed $(SEED)) \

@@ -109,6 +109,8 @@ class TreeApplication:
         applied_bytes: what those among them that write had to write.
     """
 
+    is_idempotent = False
+
     def __init__(self, memdb: Memdb, unshared_since: int | None = None) -> None:
         self.memdb = memdb
         self.sharing = Sharing(unshared_since)
@@ -243,8 +245,12 @@ class TreeApplication:
     def on_parting(self, now_s: int) -> Sequence[Effect]:
         """Note that other members, or the group itself, are gone: did they get our last changes?"""
         before = self.sharing.unshared_since
-        self.sharing.note_parting(now_s)
+        self.sharing.note_parting(self.memdb.locks.steady_s(now_s))
         return self._marking(before)
+
+    def note_agreement(self, now_s: int) -> None:
+        """Note that all that was agreed upon is on our disk."""
+        self.sharing.note_agreement(self.memdb.locks.steady_s(now_s))
 
     def on_agreed(self, now_s: int) -> Sequence[Effect]:
         """What we have, the others have too; nobody needs to remember that it was only here."""
@@ -265,7 +271,7 @@ class TreeApplication:
         before = self.sharing.unshared_since
         self.sharing.note_applied(
             self.memdb.tree.root.version,
-            now_s,
+            self.memdb.locks.steady_s(now_s),
             is_own=sender == self.me,
             is_shared=not self.works_alone and self._are_majority(self._members),
         )

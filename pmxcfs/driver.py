@@ -148,6 +148,16 @@ class Driver:
         self._pump()
         return ticket
 
+    def give_up(self, ticket: Ticket) -> int:
+        """Answer nobody for this ticket any more.
+
+        Returns:
+            The negative errno that its caller gets: EBUSY if the change was not sent and never
+            will be, EIO if nobody knows what becomes of it.
+        """
+        self._callers.pop(ticket, None)
+        return -EBUSY if self._withdraw(ticket) else -EIO
+
     async def submit(self, operation: Operation) -> int:
         """Make a change and wait until every member that goes on with us will have it.
 
@@ -166,7 +176,7 @@ class Driver:
                     await caller.woken.wait()
             result = caller.result
             if result is None:
-                result = self._give_up(ticket, operation)
+                result = self._tell_and_give_up(ticket, operation)
         if result < 0:
             raise OperationError(-result)
         self._has_granted = True
@@ -323,7 +333,7 @@ class Driver:
             case MarkUnshared(version):
                 self._committer.keeper.mark_unshared(version)
             case TreeShared():
-                self.replica.on_tree_shared()
+                self.replica.on_tree_shared(self._clock())
                 self._committer.keeper.mark_unshared(None)
 
     def _withdraw(self, ticket: Ticket) -> bool:
@@ -337,13 +347,12 @@ class Driver:
         self._inbox = kept
         return was_queued or self.replica.withdraw(ticket)
 
-    def _give_up(self, ticket: Ticket, operation: Operation) -> int:
-        """Stop waiting for a change; return the negative errno that the caller gets."""
-        self._callers.pop(ticket, None)
-        was_sent = not self._withdraw(ticket)
+    def _tell_and_give_up(self, ticket: Ticket, operation: Operation) -> int:
         culprits = self.replica.culprits if self.waiting is None else ["our database"]
+        result = self.give_up(ticket)
+        was_sent = result == -EIO
         self._waiters.tell_gave_up(operation, culprits, ANSWER_WAIT_S_MAX, was_sent=was_sent)
-        return -EIO if was_sent else -EBUSY
+        return result
 
 
 def _size_bytes(event: Event) -> int:

@@ -32,6 +32,8 @@ class RecordMetrics(Effect):
 class StatusApplication:
     """Takes over what the other members publish and log, and tells newcomers what we have."""
 
+    is_idempotent = True
+
     def __init__(self, status: ClusterStatus) -> None:
         self.status = status
         self.me: Member | None = None

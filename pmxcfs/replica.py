@@ -60,7 +60,8 @@ class Replica:
     """The tree of one node, its place in the group, and the callers who wait for either.
 
     New operations are multicast only while the group is in sync, since the reference lets trees
-    diverge otherwise; until then they are held back here.
+    diverge otherwise, and only behind what had to be sent again; until then they are held back
+    here.
 
     Attributes:
         moments: since when quorum, sync (the mode) and disk are as they are.
@@ -193,7 +194,7 @@ class Replica:
         refusal = self.refusal
         if refusal is not None:
             return [Answer(ticket, -refusal)]
-        if self.mode is not Mode.SYNCED:
+        if not self._machine.may_send:
             self._held.append((ticket, operation))
             return []
         return self._finish(self._send(ticket, operation, now_s), now_s)
@@ -251,9 +252,9 @@ class Replica:
         self._application.disk = DiskState.WRITABLE
         return self._finish([], now_s)
 
-    def on_tree_shared(self) -> None:
+    def on_tree_shared(self, now_s: int) -> None:
         """Take note that what a synchronisation agreed upon is on the disk."""
-        self._application.sharing.note_agreement()
+        self._application.note_agreement(now_s)
 
     def publication(self) -> list[Effect]:
         """Return the effect that brings the tree's corosync.conf to the host at the start."""
@@ -290,7 +291,7 @@ class Replica:
         finished = list(effects)
         self.moments.note(now_s, quorum=self.is_quorate, sync=self.mode, disk=self.disk)
         refusal = self.refusal
-        while self._held and (refusal is not None or self.mode is Mode.SYNCED):
+        while self._held and (refusal is not None or self._machine.may_send):
             ticket, operation = self._held.popleft()
             finished += (
                 self._send(ticket, operation, now_s)

@@ -91,9 +91,9 @@ class StatusNode:
         update = self.status.publish(key, value, now_s)
         self._unsent_updates.pop(update.key, None)
         effects: list[Effect] = [RecordMetrics(update)] if is_metrics(update) else []
-        if self.mode is Mode.SYNCED:
+        if self._machine.may_send:
             effects += self._machine.send(*encode_update(update), now_s)
-        elif not self.status.is_told_at_sync(update):
+        elif self.mode is Mode.SYNCED or not self.status.is_told_at_sync(update):
             self._unsent_updates[update.key] = update
         return effects
 
@@ -113,7 +113,7 @@ class StatusNode:
         entry = self.status.log.add(
             priority=priority, ident=ident, tag=tag, text=text, pid=pid, now_s=now_s
         )
-        if self.mode is Mode.SYNCED:
+        if self._machine.may_send:
             return self._machine.send(*encode_log(entry), now_s)
         self._unsent_entries.append(entry)
         return []
@@ -135,7 +135,7 @@ class StatusNode:
     def _finish(self, effects: list[Effect], now_s: int) -> list[Effect]:
         """Tell what was kept, now that somebody may be there to be told."""
         finished = list(effects)
-        if self.mode is Mode.SYNCED:
+        if self._machine.may_send:
             messages = [*map(encode_update, self._unsent_updates.values())]
             messages += map(encode_log, self._unsent_entries)
             self._unsent_updates.clear()

@@ -37,7 +37,12 @@ class Application(Protocol):
     Where a ProtocolError is named, it makes us leave the group and come back by a full
     synchronisation. A StorageError from any of the methods makes us leave it for good.
     Effects may contain Send, which the machine turns into a numbered Multicast.
+
+    Attributes:
+        is_idempotent: whether it does no harm to apply a message twice.
     """
+
+    is_idempotent: bool
 
     def deliver(
         self, sender: Member, subtype: int, payload: bytes, time_s: int, now_s: int

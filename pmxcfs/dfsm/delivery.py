@@ -32,6 +32,7 @@ class Deliveries:
         self._held = CountQueue()
         self._following: deque[HeldMessage] = deque()
         self._size_bytes = 0
+        self._doubtful: set[int] = set()
 
     @property
     def holds_any(self) -> bool:
@@ -116,19 +117,40 @@ class Deliveries:
         self._size_bytes -= sum(map(_size_bytes, self._following))
         self._following.clear()
 
+    def doubt_own(self) -> None:
+        """Take note that members went, who may have applied what we still hold of our own.
+
+        On their side of a split they may have seen the synchronisation end, with their own states.
+        """
+        if not self._core.application.is_idempotent:
+            self._doubtful |= {held.count for held in self._held if held.sender == self._core.me}
+
     def send_own_again(self) -> None:
-        """Send once more what we hold of our own, for newcomers to see it; hold nothing then."""
+        """Send once more what we hold of our own, for newcomers to see it; hold nothing then.
+
+        What is in doubt counts as lost: a newcomer's tree may have it, and it must not come twice.
+        """
         for message in self._held.take_all():
             self._size_bytes -= _size_bytes(message)
             if message.sender == self._core.me:
-                self._core.outgoing.repeat(message.count)
-                self._core.effects.append(Multicast(message.data))
+                self._send_again(message)
+        self._doubtful.clear()
 
     def forget(self) -> None:
         """Hold nothing any more."""
         self._held.take_all()
         self._following.clear()
+        self._doubtful.clear()
         self._size_bytes = 0
+
+    def _send_again(self, message: HeldMessage) -> None:
+        core = self._core
+        if message.count in self._doubtful:
+            core.log.warning("not sent again: a member that went may have applied it")
+            core.effects += core.waiters.lose(message.count)
+        else:
+            core.outgoing.repeat(message.count)
+            core.effects.append(Multicast(message.data))
 
     def _make_room(self, message: HeldMessage) -> None:
         self._size_bytes += _size_bytes(message)
@@ -137,7 +159,9 @@ class Deliveries:
 
     def _answer(self, message: HeldMessage, result: int) -> None:
         if message.sender == self._core.me:
-            self._core.effects += self._core.waiters.settle(message.count, result)
+            core = self._core
+            is_repeat = core.outgoing.is_repeat
+            core.effects += core.waiters.settle(message.count, result, is_repeat)
 
 
 def _size_bytes(message: HeldMessage) -> int:

@@ -71,6 +71,11 @@ class Machine:
         return self._core.mode
 
     @property
+    def may_send(self) -> bool:
+        """Whether new messages may be sent: in sync, and none would overtake one sent again."""
+        return self.mode is Mode.SYNCED and not self._core.outgoing.has_repeats
+
+    @property
     def me(self) -> Member | None:
         """Who we are in the group; None while not connected."""
         return self._core.me
@@ -155,13 +160,13 @@ class Machine:
     ) -> list[Effect]:
         """Send an application message; ``ticket`` is answered when it has come back or is lost.
 
-        Local operations wait outside until the mode is SYNCED: in the middle of a synchronisation
+        Local operations wait outside until they may be sent: in the middle of a synchronisation
         members would not agree on the order of what is sent.
 
         Raises:
-            OperationError: EBUSY, the mode is not SYNCED. The ticket is not answered then.
+            OperationError: EBUSY, nothing may be sent now. The ticket is not answered then.
         """
-        if self.mode is not Mode.SYNCED:
+        if not self.may_send:
             raise OperationError(EBUSY)
         self._core.send(subtype, payload, now_s, ticket)
         return self._taken()
@@ -201,6 +206,8 @@ class Machine:
         if core.mode.is_error:
             return
         core.application.drop_sync()
+        if not core.members.all <= set(change.members):
+            self._deliveries.doubt_own()
         core.members = Membership(change.members)
         if core.me in core.members:
             core.is_member = True

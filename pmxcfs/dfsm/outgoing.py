@@ -43,6 +43,11 @@ class Outgoing:
         """Note that message ``count``, which came back before, is sent once more."""
         self._repeated.add(count)
 
+    @property
+    def has_repeats(self) -> bool:
+        """Whether anything that was sent once more has not come back since."""
+        return bool(self._repeated)
+
     def came_back(self, count: int) -> None:
         """Note that message ``count`` came back."""
         self._repeated.discard(count)

@@ -4,7 +4,7 @@ Source: docs/PROTOCOL.md, "Synchronisation".
 """
 
 from bisect import insort_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cmp_to_key
 
@@ -32,6 +32,9 @@ class CountQueue:
 
     def __len__(self) -> int:
         return len(self._messages)
+
+    def __iter__(self) -> Iterator[HeldMessage]:
+        return iter(self._messages)
 
     def insert(self, message: HeldMessage) -> None:
         """Put a message in its place."""

@@ -1,6 +1,7 @@
 """Local callers who wait until their message has come back; each is answered exactly once."""
 
 from collections import deque
+from collections.abc import Callable
 from errno import EBUSY
 
 from pmxcfs.dfsm.effects import Answer, Ticket
@@ -10,8 +11,8 @@ class Waiters:
     """Tickets and the counts of the messages they wait for, in ascending order.
 
     Our messages come back in the order of their counts, so one that comes back tells that all
-    earlier ones, if still awaited, are lost. A lost message gives -EBUSY; others may nevertheless
-    have applied it.
+    earlier ones, if still awaited, are lost, save for those that were sent again since. A lost
+    message gives -EBUSY; others may nevertheless have applied it.
     """
 
     def __init__(self) -> None:
@@ -26,12 +27,24 @@ class Waiters:
         """Let ``ticket`` wait for our message number ``count``, higher than all before."""
         self._queue.append((count, ticket))
 
-    def settle(self, count: int, result: int) -> list[Answer]:
-        """Answer whoever waits for message ``count``, and all who waited for an earlier one."""
-        answers = []
+    def settle(
+        self, count: int, result: int, is_repeat: Callable[[int], bool] = lambda _: False
+    ) -> list[Answer]:
+        """Answer whoever waits for message ``count``, and all who waited for an earlier one.
+
+        Args:
+            count: the message that came back.
+            result: what became of it.
+            is_repeat: whether a message was sent again and is still to come.
+        """
+        answers, coming = [], []
         while self._queue and self._queue[0][0] <= count:
             awaited, ticket = self._queue.popleft()
-            answers.append(Answer(ticket, result if awaited == count else -EBUSY))
+            if awaited < count and is_repeat(awaited):
+                coming.append((awaited, ticket))
+            else:
+                answers.append(Answer(ticket, result if awaited == count else -EBUSY))
+        self._queue.extendleft(reversed(coming))
         return answers
 
     def lose(self, count: int) -> list[Answer]:

@@ -49,11 +49,11 @@ class LockTable:
     def ages(self, now_s: int) -> Iterator[tuple[bytes, int]]:
         """Yield the path of each lock and for how many seconds it has been in its state."""
         for path, seen in self._sightings.items():
-            yield path, max(0, self._steady_s(now_s) - seen.since_s)
+            yield path, max(0, self.steady_s(now_s) - seen.since_s)
 
     def start(self, path: bytes, checksum: bytes, now_s: int) -> None:
         """Start the timer of a lock, or start it anew."""
-        self._sightings[path] = _Sighting(checksum, self._steady_s(now_s))
+        self._sightings[path] = _Sighting(checksum, self.steady_s(now_s))
 
     def drop(self, path: bytes) -> None:
         """Forget a lock, which may be unknown."""
@@ -68,7 +68,7 @@ class LockTable:
         if seen is None or seen.checksum != checksum:
             self.start(path, checksum, now_s)
             return False
-        return self._steady_s(now_s) - seen.since_s > LOCK_LIFETIME_S
+        return self.steady_s(now_s) - seen.since_s > LOCK_LIFETIME_S
 
     def rebuild(self, locks: Iterable[tuple[bytes, bytes]], now_s: int) -> None:
         """Take over the locks of another tree, given as (path, checksum).
@@ -80,9 +80,10 @@ class LockTable:
         for path, checksum in locks:
             seen = self._sightings.get(path)
             if seen is None or seen.checksum != checksum:
-                seen = _Sighting(checksum, self._steady_s(now_s))
+                seen = _Sighting(checksum, self.steady_s(now_s))
             sightings[path] = seen
         self._sightings = sightings
 
-    def _steady_s(self, now_s: int) -> int:
+    def steady_s(self, now_s: int) -> int:
+        """Return what the steady clock shows where ours shows ``now_s``; ours if there is none."""
         return now_s + (self._shift_s or 0)

@@ -2,7 +2,8 @@
 
 What is applied while we are with other members is shared: they get the same messages. It is not
 while we are alone, or in a part of the cluster that is no majority but may write all the same. And
-when members are cut off from us, our last own messages may not have reached them any more.
+when members are cut off from us, our last own messages may not have reached them any more, nor what
+they were about to take over from us.
 """
 
 from collections import deque
@@ -21,6 +22,7 @@ class Sharing:
 
     def __init__(self, unshared_since: int | None = None) -> None:
         self.unshared_since = unshared_since
+        self._agreed: tuple[int, int] | None = None  # when, and since which version it was unshared
         self._own: deque[tuple[int, int]] = deque()  # (when, version), with nothing foreign after
 
     def note_applied(self, version: int, now_s: int, *, is_own: bool, is_shared: bool) -> None:
@@ -43,13 +45,20 @@ class Sharing:
 
     def note_parting(self, now_s: int) -> None:
         """Note that members have gone, or that the group is lost to us."""
+        if self._agreed is not None and now_s - self._agreed[0] <= DOUBT_S:
+            self._begin(self._agreed[1])
+        self._agreed = None
         for when_s, version in self._own:
             if now_s - when_s <= DOUBT_S:
                 self._begin(version)
         self._own.clear()
 
-    def note_agreement(self) -> None:
-        """Note that the members, a majority of the cluster, have the same tree as we now."""
+    def note_agreement(self, now_s: int) -> None:
+        """Note that the members, a majority, have the same tree as we, or are about to have it."""
+        before = self._agreed[1] if self._agreed is not None else None
+        since = before if self.unshared_since is None else self.unshared_since
+        if since is not None:
+            self._agreed = (now_s, since)
         self.unshared_since = None
 
     def _begin(self, version: int) -> None:

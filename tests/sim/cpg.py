@@ -118,6 +118,12 @@ class SimulatedCpg:
             process.is_leaving = True
             self._ring_of[member.node_id].log.append(Left(member))
 
+    def announce_again(self, member: Member) -> None:
+        """Tell everybody once more that a member has joined, as corosync may when rings merge."""
+        process = self._process_on.get(member.node_id)
+        if process is not None and process.member == member and not process.is_leaving:
+            self._ring_of[member.node_id].log.append(Joined(member))
+
     def kill(self, member: Member) -> None:
         """Let a process die: the others are told, and what it had sent is still delivered."""
         process = self._process_on.get(member.node_id)

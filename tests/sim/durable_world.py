@@ -10,10 +10,12 @@ To ``tests.sim.vocabulary`` it adds:
 """
 
 from pmxcfs.identity import NodeId
-from tests.sim.checkers import DatabaseEqualsTree, EqualAfterSettling, EverybodyIsServed
+from tests.sim.agreement import EqualAfterSettling
 from tests.sim.cpg import KEEP_ALL, SimulatedCpg
+from tests.sim.durability import DatabaseEqualsTree
 from tests.sim.durable_node import DurableNode, Fsync
 from tests.sim.fsynced import FsyncedSurvives, SameHistory
+from tests.sim.service import EverybodyIsServed
 from tests.sim.vocabulary import perform
 from tests.sim.world import World
 
@@ -30,10 +32,9 @@ class DurableWorld(World):
 
     def __init__(self, node_count: int = 3) -> None:
         self.durable_cpg = SimulatedCpg()
-        super().__init__(node_count)
+        super().__init__(node_count, SURE_CLAIMS)
         self.fsynced = FsyncedSurvives(self.checkers.lineage, lambda: self.nodes, node_count)
-        kept = [claim for claim in self.checkers._claims if isinstance(claim, SURE_CLAIMS)]
-        self.checkers._claims = (*kept, self.fsynced, SameHistory())
+        self.checkers.add(self.fsynced, SameHistory())
 
     def fsync(self, node_id: NodeId) -> None:
         """Let a caller fsync."""

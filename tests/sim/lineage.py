@@ -39,16 +39,15 @@ class Lineage:
 
     def includes(self, state: State, ancestor: State) -> bool:
         """Whether ``state`` is ``ancestor`` or was made from it by operations alone."""
-        level = {state}
-        while level:
-            if ancestor in level:
+        waiting = [state]
+        seen = set()
+        while waiting:
+            child = waiting.pop()
+            if child == ancestor:
                 return True
-            level = {
-                parent
-                for child in level
-                for parent in self._origins.get(child, ())
-                if parent.version >= ancestor.version
-            }
+            if child.version > ancestor.version and child not in seen:
+                seen.add(child)
+                waiting += self._origins.get(child, ())
         return False
 
     def has_been_applied(self, state: State, operation: Operation, depth_max: int = 200) -> bool:

@@ -1,8 +1,10 @@
 """The claim that a synchronisation drops nothing that was only here without keeping it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from pmxcfs.identity import NodeId
+from pmxcfs.identity import Member, NodeId
 from pmxcfs.memdb.entry import ROOT_INODE, Entry
 from pmxcfs.memdb.operations import Operation
 from pmxcfs.memdb.paths import is_lock_path
@@ -10,6 +12,9 @@ from pmxcfs.memdb.tree import Tree
 from tests.sim.checker import Checker
 from tests.sim.lineage import Lineage, State
 from tests.sim.node import Node
+
+DOUBT_S = 10
+"""What others were about to take over for longer than that, they have."""
 
 
 @dataclass(slots=True)
@@ -28,13 +33,17 @@ class KeepsWhatItDrops(Checker):
     """Who merely missed changes keeps nothing; who made changes alone keeps them.
 
     A change counts as made alone if nobody else was in the group when it was applied, until
-    somebody takes it over. Others can be lost in a split too, with their senders: those that were
-    under way when it came. They are rare, and counted in ``unkept_count``.
+    somebody takes it over, or was about to for some seconds, or for less if the node then dies too.
+    Others can be lost in a split too, with their senders: those that were under way when it came.
+    They are rare, and counted in ``unkept_count``.
     """
 
-    def __init__(self, lineage: Lineage) -> None:
+    def __init__(self, lineage: Lineage, now_s: Callable[[], int]) -> None:
         self._lineage = lineage
+        self._now_s = now_s
         self._alone: dict[NodeId, set[State]] = {}
+        self._shared: dict[NodeId, tuple[int, set[State]]] = {}
+        self._present: dict[NodeId, set[Member]] = {}
         self._pending: dict[NodeId, _Replacement] = {}
         self.kept_count = 0
         self.unkept_count = 0
@@ -42,6 +51,17 @@ class KeepsWhatItDrops(Checker):
     def on_applied(self, node: Node, operation: Operation, before: State, after: State) -> None:
         if {member.node_id for member in node.running.replica.view} == {node.node_id}:
             self._alone.setdefault(node.node_id, set()).add(after)
+
+    def on_shared(self, node: Node) -> None:
+        alone = set(self._alone.get(node.node_id, ()))
+        self._shared[node.node_id] = (self._now_s(), alone)
+
+    def on_configuration(self, node: Node) -> None:
+        members = set(node.running.replica.view)
+        if self._present.get(node.node_id, set()) - members:
+            self._settle_shares(node.node_id, doubt_s=DOUBT_S)
+            self._shared.pop(node.node_id, None)
+        self._present[node.node_id] = members
 
     def on_replaced(self, node: Node, before: State, after: State) -> None:
         assert node.dropped is not None
@@ -57,6 +77,7 @@ class KeepsWhatItDrops(Checker):
         )
 
     def on_committed(self, node: Node) -> None:
+        self._settle_shares(node.node_id, doubt_s=DOUBT_S)
         seen = self._pending.pop(node.node_id, None)
         if seen is None or node.state != seen.after:
             return
@@ -78,11 +99,21 @@ class KeepsWhatItDrops(Checker):
         return min(versions, default=0)
 
     def on_stopped(self, node: Node) -> None:
-        self._pending.pop(node.node_id, None)
+        self._settle_shares(node.node_id, doubt_s=-1)
+        memories: tuple[dict[NodeId, Any], ...] = (self._pending, self._shared, self._present)
+        for memory in memories:
+            memory.pop(node.node_id, None)
+
+    def _settle_shares(self, node_id: NodeId, doubt_s: int) -> None:
+        """Believe that others have what they were about to have for longer than this."""
+        since_s, states = self._shared.get(node_id, (0, set()))
+        if self._now_s() - since_s > doubt_s:
+            self._alone.get(node_id, set()).difference_update(states)
 
     def forget(self) -> None:
         """Start afresh, once all nodes are in one state."""
         self._alone.clear()
+        self._shared.clear()
 
 
 def _lost(ours: Tree, theirs: Tree) -> list[Entry]:

@@ -3,18 +3,22 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from errno import EBUSY
 from typing import Literal, Protocol
 
+from pmxcfs.corosync.host_config import Verdict, judge
 from pmxcfs.database import Database
-from pmxcfs.dcdb import DiskState
-from pmxcfs.dfsm.effects import Effect
+from pmxcfs.dcdb import DiskState, PublishCorosyncConf
+from pmxcfs.dfsm.effects import Effect, Ticket
 from pmxcfs.dfsm.events import ConfigurationChange, Connected, Disconnected, SendFailed
-from pmxcfs.driver import Driver
+from pmxcfs.driver import ANSWER_WAIT_S_MAX, Driver
 from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.memdb.entry import Change, Entry
+from pmxcfs.memdb.index import entry_checksum
 from pmxcfs.memdb.memdb import Memdb, Outcome
-from pmxcfs.memdb.operations import Operation
+from pmxcfs.memdb.operations import Operation, UnlockRequest
+from pmxcfs.memdb.paths import LOCK_DIRECTORY
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.replica import Event, HandledEvent, QuorumChanged, Replica, VerifyDue
 from pmxcfs.waits.vigil import NodesNamed, TimePassed
@@ -24,7 +28,20 @@ from tests.sim.lineage import State, state_of
 DiskFault = Literal["busy", "broken"]
 
 CrashPoint = Literal[
-    "commit-before", "commit-after", "send-before", "send-after", "answer-before", "answer-after"
+    "commit-before",
+    "commit-after",
+    "send-before",
+    "send-after",
+    "answer-before",
+    "answer-after",
+    "keep-before",
+    "keep-after",
+    "mark-before",
+    "mark-after",
+    "leave-before",
+    "leave-after",
+    "publish-before",
+    "publish-after",
 ]
 
 
@@ -40,6 +57,8 @@ class Request:
     operation: Operation
     result: int | None = None
     is_orphan: bool = False  # the process died before it answered
+    waited_s: float = 0
+    was_withdrawn: bool = False  # it was not sent, and never will be
 
 
 class Watcher(Protocol):
@@ -49,6 +68,11 @@ class Watcher(Protocol):
         self, node: "Node", operation: Operation, before: State, after: State
     ) -> None: ...
     def on_replaced(self, node: "Node", before: State, after: State) -> None: ...
+    def on_asked_to_unlock(
+        self, node: "Node", request: UnlockRequest, *, is_granted: bool
+    ) -> None: ...
+    def on_published(self, node: "Node", before: bytes | None, after: bytes) -> None: ...
+    def on_shared(self, node: "Node") -> None: ...
     def on_committed(self, node: "Node") -> None: ...
     def on_answered(self, node: "Node", request: Request, result: int) -> None: ...
     def on_configuration(self, node: "Node") -> None: ...
@@ -69,6 +93,9 @@ class WatchedMemdb(Memdb):
         outcome = super().apply(operation, writer, time, now_s)
         if outcome.changes and self._watcher is not None:
             self._watcher.on_applied(self._node, operation, before, state_of(self.tree))
+        if isinstance(operation, UnlockRequest) and self._watcher is not None:
+            is_granted = outcome.expired is not None
+            self._watcher.on_asked_to_unlock(self._node, operation, is_granted=is_granted)
         return outcome
 
     def replace(self, tree: Tree, now_s: int) -> None:
@@ -152,10 +179,16 @@ class Node:
         dropped: the tree that the last synchronisation replaced.
         kept: how many trees were kept before they were dropped; they survive the process.
         unshared_since: what is remembered beside the database.
+        host_file: the machine's own corosync.conf.
     """
 
     def __init__(
-        self, node_id: NodeId, cpg: SimulatedCpg, clock: Callable[[], int], watcher: Watcher
+        self,
+        node_id: NodeId,
+        cpg: SimulatedCpg,
+        clock: Callable[[], int],
+        watcher: Watcher,
+        steady_clock: Callable[[], int] | None = None,
     ) -> None:
         self.node_id = node_id
         self.database = Database.in_memory(now_s=clock())
@@ -164,14 +197,19 @@ class Node:
         self.refused_sends = 0
         self.disk_fault: DiskFault | None = None
         self.requests: list[Request] = []
+        self.host_file: bytes | None = None
         self.dropped: Tree | None = None
         self.kept = 0
         self.unshared_since: int | None = None
         self._cpg = cpg
         self._clock = clock
+        self._steady_clock = steady_clock
         self._watcher = watcher
         self._starts = 0
         self._has_committed = False
+        self._saved: Tree | None = None
+        self._ticket_of: dict[Request, Ticket] = {}
+        self._last_seen: tuple[Tree, int] | None = None
 
     @property
     def running(self) -> Process:
@@ -189,19 +227,40 @@ class Node:
         """What the tree is right now."""
         return state_of(self.running.replica.memdb.tree)
 
+    def saved(self) -> Tree:
+        """Return what the database has."""
+        if self._saved is None:
+            self._saved = self.database.load()
+        return self._saved
+
     def saved_state(self) -> State:
-        """Read what the database has."""
-        return state_of(self.database.load())
+        """Return in which state the database is."""
+        return state_of(self.saved())
+
+    def has_moved(self) -> bool:
+        """Whether the tree is not as it was when this was asked last."""
+        tree = self.running.replica.memdb.tree
+        last, self._last_seen = self._last_seen, (tree, tree.root.version)
+        return last is None or last[0] is not tree or last[1] != tree.root.version
+
+    def locks(self) -> list[bytes]:
+        """Return the checksums of all locks that the tree has."""
+        tree = self.running.replica.memdb.tree
+        directory = tree.find(LOCK_DIRECTORY)
+        children = tree.children(directory.inode) if directory is not None else ()
+        return [entry_checksum(entry) for entry in children if entry.is_directory]
 
     def start(self) -> None:
         """Start the process; it has loaded its database and does not know the group yet."""
         self._starts += 1
+        self._saved = None
         member = Member(self.node_id, Pid(self.node_id * 1000 + self._starts))
         memdb = WatchedMemdb(self.database.load(), self._clock(), self, self._watcher)
         replica = WatchedReplica(memdb, self, self._watcher)
-        driver = Driver(replica, storage=self, clock=self._clock)
+        driver = Driver(replica, self, self._clock, self._steady_clock)
         driver.attach(self)
         driver.attach_keeper(self)
+        driver.attach_publisher(self.publish)
         self.process = Process(member, replica, driver)
 
     def stop(self) -> None:
@@ -211,6 +270,8 @@ class Node:
         for request in self.requests:
             request.is_orphan = True
         self.requests = []
+        self._ticket_of.clear()
+        self._last_seen = None
         self.process = None
         self.crash_point = None
         self.refused_sends = 0
@@ -239,16 +300,35 @@ class Node:
         self.running.driver.feed([NodesNamed(names)])
 
     def pass_time(self, seconds: float) -> None:
-        """Let the process notice that time has gone by."""
+        """Let the process notice that time has gone by, and callers lose patience."""
         self.running.driver.feed([TimePassed(seconds)])
+        for request in list(self.requests):
+            request.waited_s += seconds
+            if request.waited_s >= ANSWER_WAIT_S_MAX:
+                self._give_up(request)
 
     def keep(self, entries: Sequence[Entry], now_s: int) -> None:
         """Keeper of the driver: a tree is about to be dropped."""
+        self._pass("keep-before")
         self.kept += 1
+        self._pass("keep-after")
 
     def mark_unshared(self, version: int | None) -> None:
         """Keeper of the driver: what no other node may have."""
+        self._pass("mark-before")
         self.unshared_since = version
+        if version is None:
+            self._watcher.on_shared(self)
+        self._pass("mark-after")
+
+    def publish(self, effect: PublishCorosyncConf) -> None:
+        """Publisher of the driver: bring the host's corosync.conf up to the tree's."""
+        self._pass("publish-before")
+        before = self.host_file
+        if judge(effect.text, before) is Verdict.WRITTEN:
+            self.host_file = effect.text
+            self._watcher.on_published(self, before, effect.text)
+        self._pass("publish-after")
 
     def verify(self) -> None:
         """Let the hour strike."""
@@ -277,12 +357,12 @@ class Node:
 
         def answer(result: int) -> None:
             self._pass("answer-before")
-            request.result = result
-            self.requests.remove(request)
-            self._watcher.on_answered(self, request, result)
+            self._answer(request, result)
             self._pass("answer-after")
 
-        self.running.driver.begin(request.operation, answer)
+        ticket = self.running.driver.begin(request.operation, answer)
+        if request in self.requests:
+            self._ticket_of[request] = ticket
 
     def report(self) -> None:
         """Tell the watcher if there were commits since the last report."""
@@ -308,7 +388,7 @@ class Node:
         self.probe()
         self._pass("commit-before")
         self.database.commit(changes)
-        self._has_committed = True
+        self._has_committed, self._saved = True, None
         self._pass("commit-after")
 
     def probe(self) -> None:
@@ -330,11 +410,25 @@ class Node:
 
     def leave(self, *, for_good: bool) -> None:
         """Group of the driver: leave, and come back later unless for good."""
+        self._pass("leave-before")
         process = self.running
         process.is_gone_for_good |= for_good
         process.replica.is_listening = False
         if process.is_joined:
             self._cpg.leave(process.member)
+        self._pass("leave-after")
+
+    def _answer(self, request: Request, result: int) -> None:
+        request.result = result
+        self.requests.remove(request)
+        self._ticket_of.pop(request, None)
+        self._watcher.on_answered(self, request, result)
+
+    def _give_up(self, request: Request) -> None:
+        """Let a caller wait no longer, as ``Driver.submit`` does."""
+        result = self.running.driver.give_up(self._ticket_of[request])
+        request.was_withdrawn = result == -EBUSY
+        self._answer(request, result)
 
     def _next(self, process: Process) -> Event | None:
         if process.notices:

@@ -31,7 +31,7 @@ def test_what_fsync_acknowledged_survives(seed: int, node_count: int) -> None:
 
 
 def test_the_runs_acknowledge_something() -> None:
-    assert sum(run_durable(f"seeded/{seed}", 400).granted for seed in range(8)) > 40
+    assert sum(run_durable(f"seeded/{seed}", 400).granted for seed in range(14)) > 40
 
 
 def acknowledge(world: DurableWorld, node_id: NodeId, path: str, text: str) -> None:

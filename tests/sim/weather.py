@@ -16,10 +16,14 @@ from tests.sim.world import World
 PATHS = ("/a", "/b", "/c", "/d/a", "/d/b", "/e/a")
 DIRECTORIES = ("/d", "/e", "/d/f")
 GUESTS = ("/nodes/n1/qemu-server/7.conf", "/nodes/n2/qemu-server/7.conf", "/nodes/n2/lxc/7.conf")
+CONFIGURATION = "/corosync.conf"
 LOCKS = ("/priv/lock/a", "/priv/lock/b")
 
 FACTORS = (0, 0.5, 1, 1, 1, 3)
 """By how much a world's climate differs from the usual one."""
+
+LOCK_FACTORS = {"mkdir": 2, "touch": 3, "tick": 3, "skew": 4, "write": 0.5, "rename": 0.5}
+"""What there is more of where locks are used, or less."""
 
 STEADY = frozenset(["deliver", "write", "tell_quorum", "restart", "rejoin", "reconnect"])
 """What happens everywhere."""
@@ -42,7 +46,8 @@ WEIGHTS: Mapping[str, float] = {
     "restart": 3,
     "disconnect": 0.4,
     "reconnect": 2,
-    "doom": 0.7,
+    "announce_again": 0.3,
+    "doom": 0.9,
     "refuse_sends": 0.3,
     "disk": 0.3,
     "mend": 2,
@@ -72,6 +77,10 @@ class Weather:
         if rng.random() < 0.4:
             self._directories += LOCKS
             self._first_lines += _lines_to_make(LOCKS)
+            for name, factor in LOCK_FACTORS.items():
+                self._weights[name] *= factor
+        if rng.random() < 0.3:
+            self._files.append(CONFIGURATION)
 
     def next_line(self, world: World) -> str:
         """Return something that can happen in this world."""
@@ -95,7 +104,12 @@ class Weather:
 
     def _write(self, world: World) -> str | None:
         self._texts += 1
-        return self._ask(world, f"write {{}} {self.rng.choice(self._files)} v{self._texts}")
+        path, text = self.rng.choice(self._files), f"v{self._texts}"
+        if path == CONFIGURATION:
+            text = f"config_version:{self.rng.randrange(10)};key:{text}"
+            if self.rng.random() < 0.9:  # the others are broken: corosync could not read them
+                text = f"totem{{;{text};}}"
+        return self._ask(world, f"write {{}} {path} {text}")
 
     def _mkdir(self, world: World) -> str | None:
         return self._ask(world, f"mkdir {{}} {self.rng.choice(self._directories)}")
@@ -163,6 +177,9 @@ class Weather:
         point = self.rng.choice(get_args(CrashPoint))
         return None if node is None else f"doom {node.node_id} {point}"
 
+    def _announce_again(self, world: World) -> str | None:
+        return self._ask(world, "announce-again {}")
+
     def _refuse_sends(self, world: World) -> str | None:
         return self._ask(world, f"refuse-sends {{}} {self.rng.choice((1, 1, 3))}")
 
@@ -190,7 +207,7 @@ class Weather:
 
     def _ask(self, world: World, line: str) -> str | None:
         node = self._pick(world)
-        return None if node is None else line.format(node.node_id)
+        return None if node is None else line.replace("{}", str(node.node_id), 1)
 
     def _pick(self, world: World, is_fit: Callable[[Node], bool] = lambda _: True) -> Node | None:
         fit = [node for node in world.nodes.values() if node.process and is_fit(node)]

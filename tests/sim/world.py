@@ -1,12 +1,13 @@
 """A cluster of simulated nodes, and all that can happen to it."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 
 from pmxcfs.dcdb import DiskState
 from pmxcfs.identity import NodeId
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, SetMtime, Write
 from pmxcfs.waits.grace import QUORUM_WAIT_S_MAX
-from tests.sim.checker import ViolationError
+from tests.sim.checker import Checker, ViolationError
 from tests.sim.checkers import Checkers
 from tests.sim.cpg import KEEP_ALL, SimulatedCpg
 from tests.sim.node import CrashPoint, DiskFault, Node, ProcessDied, Request
@@ -23,10 +24,10 @@ class World:
     not run does not happen.
     """
 
-    def __init__(self, node_count: int = 3) -> None:
+    def __init__(self, node_count: int = 3, only: Collection[type[Checker]] | None = None) -> None:
         self.now_s = FIRST_MOMENT_S
         self.cpg = SimulatedCpg()
-        self.checkers = Checkers(node_count)
+        self.checkers = Checkers(node_count, lambda: self.now_s, only)
         self.last_request: dict[NodeId, Request] = {}
         ids = [NodeId(number) for number in range(1, node_count + 1)]
         self._skew_s = dict.fromkeys(ids, 0)
@@ -84,6 +85,7 @@ class World:
         if self.nodes[node_id].process is None:
             self.nodes[node_id].start()
             self._let(node_id, lambda node: node.learn_names(self.nodes))
+            self._let(node_id, lambda node: node.running.driver.publish_corosync_conf())
             self._let(node_id, lambda node: node.join())
 
     def disconnect(self, node_id: NodeId, keep: int = KEEP_ALL) -> None:
@@ -100,6 +102,12 @@ class World:
     def doom(self, node_id: NodeId, point: CrashPoint) -> None:
         """Let the process die as soon as it comes to this point."""
         self.nodes[node_id].crash_point = point
+
+    def announce_again(self, node_id: NodeId) -> None:
+        """Let everybody be told once more that a node's process has joined."""
+        process = self.nodes[node_id].process
+        if process is not None and process.is_joined:
+            self.cpg.announce_again(process.member)
 
     def refuse_sends(self, node_id: NodeId, how_many: int) -> None:
         """Let the group refuse the next multicasts of a node."""
@@ -121,6 +129,7 @@ class World:
         """Lose the disk of a node whose process does not run."""
         assert self.nodes[node_id].process is None, f"node {node_id} runs"
         self.nodes[node_id] = self._new_node(node_id)
+        self.checkers.on_wiped(node_id)
 
     def verify(self, node_id: NodeId) -> None:
         """Let a node's hourly timer fire."""
@@ -130,7 +139,7 @@ class World:
         """Let time go by on all nodes."""
         self.now_s += seconds
         for node_id in self.nodes:
-            self._let(node_id, lambda node: node.pass_time(seconds))
+            self._pass_time(node_id, seconds)
 
     def skew(self, node_id: NodeId, seconds: int) -> None:
         """Set how far a node's clock is ahead of the others'."""
@@ -139,8 +148,11 @@ class World:
     # What callers on a node ask for. Paths are absolute, as seen in the mount.
 
     def write(self, node_id: NodeId, path: str, text: str) -> None:
-        """Replace a file's content; make the file first if this node does not have it."""
-        name, data = _relative(path), text.encode()
+        """Replace a file's content; make the file first if this node does not have it.
+
+        A semicolon stands for the end of a line.
+        """
+        name, data = _relative(path), text.replace(";", "\n").encode()
         process = self.nodes[node_id].process
         if process is not None and process.replica.memdb.tree.find(name) is None:
             self.ask(node_id, Create(name))
@@ -195,7 +207,7 @@ class World:
     def text(self, node_id: NodeId, path: str) -> str | None:
         """Return a file's content on a node, None if there is no such file."""
         entry = self.nodes[node_id].running.replica.memdb.tree.find(_relative(path))
-        return None if entry is None else entry.data.decode()
+        return None if entry is None else entry.data.decode().replace("\n", ";")
 
     # Letting everything come to rest.
 
@@ -229,12 +241,23 @@ class World:
             self.deliver(node_id)
             is_busy = True
         if node.process and node.process.replica.put_off:
-            self._let(node_id, lambda node: node.pass_time(QUORUM_WAIT_S_MAX))
+            self.tick(math.ceil(QUORUM_WAIT_S_MAX))
             is_busy = True
         return is_busy
 
+    def _pass_time(self, node_id: NodeId, seconds: int) -> None:
+        self._let(node_id, lambda node: node.pass_time(seconds))
+        if self.nodes[node_id].process is not None:
+            self.checkers.on_time_passed(self.nodes[node_id])
+
     def _new_node(self, node_id: NodeId) -> Node:
-        return Node(node_id, self.cpg, lambda: self.now_s + self._skew_s[node_id], self.checkers)
+        return Node(
+            node_id,
+            self.cpg,
+            lambda: self.now_s + self._skew_s[node_id],
+            self.checkers,
+            lambda: self.now_s,
+        )
 
     def _stop_corosync(self, node_id: NodeId, keep: int) -> None:
         if node_id in self.cpg.nodes:
@@ -259,6 +282,7 @@ class World:
             self.kill(node_id)
         else:
             self.nodes[node_id].report()
+            self.checkers.on_rest(self.nodes[node_id])
 
 
 def _relative(path: str) -> bytes:

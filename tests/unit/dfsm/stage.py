@@ -38,6 +38,7 @@ class Script:
     """An application that notes what it is asked, in ``calls``, and answers as the test set it."""
 
     def __init__(self) -> None:
+        self.is_idempotent = False
         self.calls: list[str] = []
         self.delivered: list[tuple[int, int, int]] = []  # subtype, the sender's time, ours
         self.errors: dict[str, Exception] = {}

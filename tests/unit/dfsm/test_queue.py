@@ -1,6 +1,7 @@
 """Messages held during a synchronisation: their order, who gets to apply them when, who repeats."""
 
 from collections.abc import Callable
+from errno import EBUSY
 
 import pytest
 
@@ -9,6 +10,7 @@ from pmxcfs.dfsm.effects import Answer, LeaveGroup, Multicast, Ticket
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.queue import CountQueue, HeldMessage
 from pmxcfs.dfsm.wire import MessageType
+from pmxcfs.errors import OperationError
 from pmxcfs.identity import Member
 from tests.unit.dfsm.stage import HIGH, LOW, ME, Stage, normal, protocol, sent_types, stage_in
 
@@ -215,6 +217,58 @@ def test_what_was_sent_again_is_answered_when_it_is_applied() -> None:
 
     assert effects == [Answer(Ticket(1), 0)]
     assert deliveries(stage) == ["2:own"]
+
+
+def test_what_a_departed_member_may_have_applied_is_not_sent_again() -> None:
+    stage = stage_in(Mode.SYNCED)
+    doubtful, later = stage.sends(b"doubtful", ticket=1), stage.sends(b"later", ticket=2)
+    stage.members(LOW, ME, HIGH)
+    stage.hears(ME, doubtful)
+    stage.members(LOW, ME)
+    stage.hears(ME, later)
+
+    effects = stage.members(LOW, ME, HIGH, joined=(HIGH,))
+
+    assert effects == [Answer(Ticket(1), -EBUSY), Multicast(later)]
+
+
+def test_what_does_no_harm_twice_is_sent_again_all_the_same() -> None:
+    stage = stage_in(Mode.SYNCED)
+    stage.script.is_idempotent = True
+    data = stage.sends(b"own", ticket=1)
+    stage.members(LOW, ME, HIGH)
+    stage.hears(ME, data)
+    stage.members(LOW, ME)
+
+    assert stage.members(LOW, ME, HIGH, joined=(HIGH,)) == [Multicast(data)]
+
+
+def test_a_later_message_does_not_tell_that_one_on_its_way_again_is_lost() -> None:
+    stage = stage_in(Mode.SYNCED)
+    first, second = stage.sends(b"first", ticket=1), stage.sends(b"second", ticket=2)
+    stage.members(ME, HIGH)
+    stage.hears(ME, first)
+    stage.members(ME, HIGH, LOW, joined=(LOW,))
+    stage.members(ME)
+
+    assert stage.hears(ME, second) == [Answer(Ticket(2), 0)]
+    assert stage.hears(ME, first) == [Answer(Ticket(1), 0)]
+
+
+def test_nothing_new_overtakes_what_was_sent_again() -> None:
+    stage = stage_in(Mode.SYNCED)
+    data = stage.sends(b"own")
+    stage.members(ME, HIGH)
+    stage.hears(ME, data)
+    stage.members(ME, HIGH, LOW, joined=(LOW,))
+    stage.members(ME)
+
+    assert stage.mode is Mode.SYNCED
+    assert not stage.machine.may_send
+    with pytest.raises(OperationError):
+        stage.sends(b"new")
+    stage.hears(ME, data)
+    assert stage.machine.may_send
 
 
 def test_who_only_lost_members_repeats_nothing() -> None:

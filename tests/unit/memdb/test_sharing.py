@@ -17,8 +17,20 @@ def test_what_is_applied_alone_is_not_shared_until_others_have_the_same_tree() -
         sharing.note_applied(version, NOW_S, is_own=True, is_shared=False)
     sharing.note_applied(9, NOW_S, is_own=True, is_shared=True)
     assert sharing.unshared_since == 7
-    sharing.note_agreement()
+    sharing.note_agreement(NOW_S)
     assert sharing.unshared_since is None
+
+
+def test_an_agreement_counts_once_it_has_lasted() -> None:
+    for age_s, since in ((0, 7), (DOUBT_S, 7), (DOUBT_S + 1, None)):
+        sharing = Sharing(unshared_since=7)
+        sharing.note_agreement(NOW_S - 100)
+        sharing.note_agreement(NOW_S - age_s)
+        sharing.note_parting(NOW_S)
+        assert sharing.unshared_since == since
+        sharing.note_agreement(NOW_S)
+        sharing.note_parting(NOW_S)
+        assert sharing.unshared_since == since
 
 
 def test_own_last_changes_are_in_doubt_when_members_go() -> None:
