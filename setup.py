@@ -2,4 +2,4 @@
 
 from setuptools import setup
 
-setup(cffi_modules=["pmxcfs/ffi_build.py:ffibuilder"])
+setup(cffi_modules=["pmxcfs/ffi_build.py:ffibuilder", "pmxcfs/fuse_build.py:ffibuilder"])

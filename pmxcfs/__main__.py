@@ -19,6 +19,7 @@ from pmxcfs.options import (
     RRDCACHED_SOCKET,
     RUN_DIR,
     STATE_DIR,
+    FuseBinding,
     LocalAddress,
     Options,
 )
@@ -84,6 +85,7 @@ def parse(arguments: list[str]) -> Options:
         rrd_dir=found.rrd_dir,
         rrdcached_socket=found.rrdcached_socket,
         metrics_listen=found.metrics_listen,
+        fuse_binding=found.fuse_binding,
         is_local=found.local,
         is_foreground=found.foreground,
         is_debug=found.debug,
@@ -135,6 +137,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_local_address,
         metavar="ADDRESS:PORT",
         help="serve metrics to Prometheus, for example on 127.0.0.1:9221; off by default",
+    )
+    parser.add_argument(
+        "--fuse-binding",
+        default=FuseBinding.LOWLEVEL,
+        type=FuseBinding,
+        choices=list(FuseBinding),
+        help="what stands between us and the kernel; default: %(default)s, the faster one",
     )
     parser.add_argument("--version", action="version", version=f"pmxcfs {__version__}")
     return parser

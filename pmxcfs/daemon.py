@@ -170,7 +170,7 @@ async def _serve(
     exposition = Exposition(Parts(driver, status, operations, upkeep, rrd, handlers.requests))
     group = _standalone_group if replica.is_standalone else _cluster_group
     async with (
-        session.mounted(operations, options.mountpoint) as mount,
+        session.mounted(operations, options.mountpoint, options.fuse_binding) as mount,
         ending.then_for("the kernel to unmount"),
         group(driver, status, durable, options) as troubles,
         trio.open_nursery() as services,

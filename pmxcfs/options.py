@@ -1,5 +1,6 @@
 """What the command line decides, as a frozen value."""
 
+import enum
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,13 @@ class LocalAddress:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class FuseBinding(enum.StrEnum):
+    """What stands between us and the kernel's side of the mount."""
+
+    LOWLEVEL = "lowlevel"
+    PYFUSE3 = "pyfuse3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Options:
     is_debug: bool = False
     is_log_json: bool = False
     fsync_wait_s: float = FSYNC_WAIT_S
+    fuse_binding: FuseBinding = FuseBinding.LOWLEVEL
 
     @property
     def database(self) -> Path:

@@ -22,6 +22,15 @@ from pmxcfs.memdb.entry import ROOT_INODE, Entry, Inode
 CACHE_S = 1.0
 """How long the kernel may answer from its memory of names and attributes."""
 
+
+class Stat(pyfuse3.EntryAttributes):
+    """What stat says, and the form in which the kernel was told before, once it was."""
+
+    __slots__ = ("native",)
+
+    native: object
+
+
 _NANOSECONDS = 1_000_000_000
 _BLOCK_SIZE_BYTES = 4096
 
@@ -47,10 +56,10 @@ class Attributes:
         self._driver = driver
         self._gid = gid
         self._stamps = Stamps()
-        self._kept: dict[Inode, tuple[Entry, pyfuse3.EntryAttributes]] = {}
+        self._kept: dict[Inode, tuple[Entry, Stat]] = {}
         self._kept_under_quorum = False
 
-    def of(self, item: Entry | VirtualInode) -> pyfuse3.EntryAttributes:
+    def of(self, item: Entry | VirtualInode) -> Stat:
         """Return the attributes of what can be looked up; the caller must not change them."""
         if isinstance(item, VirtualInode):
             return self._of_virtual(item)
@@ -65,7 +74,7 @@ class Attributes:
         self._kept[item.inode] = (item, attributes)
         return attributes
 
-    def of_orphan(self, entry: Entry) -> pyfuse3.EntryAttributes:
+    def of_orphan(self, entry: Entry) -> Stat:
         """Return the attributes of a file that is open and has no name any more."""
         is_quorate = self._driver.replica.is_quorate
         permissions = permissions_of(entry.name, entry.type, is_quorate=is_quorate)
@@ -104,17 +113,17 @@ class Attributes:
         self._kept.pop(inode, None)
         self._stamps.drop(inode)
 
-    def _of_root(self) -> pyfuse3.EntryAttributes:
+    def _of_root(self) -> Stat:
         attributes = self._blank(kernel_inode(ROOT_INODE), stat.S_IFDIR | ROOT_PERMISSIONS)
         attributes.st_nlink = 2
         return attributes
 
-    def _of_entry(self, entry: Entry) -> pyfuse3.EntryAttributes:
+    def _of_entry(self, entry: Entry) -> Stat:
         path = self._driver.replica.memdb.tree.path_of(entry.inode)
         permissions = permissions_of(path, entry.type, is_quorate=self._kept_under_quorum)
         return self._stamped(entry, permissions)
 
-    def _of_virtual(self, virtual: VirtualInode) -> pyfuse3.EntryAttributes:
+    def _of_virtual(self, virtual: VirtualInode) -> Stat:
         """A status file's name must be looked up every time: it may have a new text by then."""
         is_quorate = self._driver.replica.is_quorate
         if isinstance(virtual.object, VirtualFile):
@@ -126,7 +135,7 @@ class Attributes:
         attributes.st_size = len(virtual.text)
         return attributes
 
-    def _stamped(self, entry: Entry, permissions: int) -> pyfuse3.EntryAttributes:
+    def _stamped(self, entry: Entry, permissions: int) -> Stat:
         kind = stat.S_IFDIR if entry.is_directory else stat.S_IFREG
         attributes = self._blank(kernel_inode(entry.inode), kind | permissions)
         attributes.st_nlink = 2 if entry.is_directory else 1
@@ -138,8 +147,8 @@ class Attributes:
             attributes.st_mtime_ns += self._stamps.nanoseconds(entry.inode, entry.mtime)
         return attributes
 
-    def _blank(self, number: int, mode: int) -> pyfuse3.EntryAttributes:
-        attributes = pyfuse3.EntryAttributes()
+    def _blank(self, number: int, mode: int) -> Stat:
+        attributes = Stat()
         attributes.st_ino = number
         attributes.st_mode = mode
         attributes.st_uid = OWNER_UID

@@ -4,17 +4,33 @@ The binding has no word for names that end; the kernel takes it from the device 
 Source: linux/fuse.h, ``fuse_out_header`` and ``FUSE_NOTIFY_INC_EPOCH``.
 """
 
-import contextlib
 import os
 import struct
 from errno import EINVAL
-from pathlib import Path
-
-import pyfuse3
+from typing import Protocol
 
 _HEADER = struct.Struct("=IiQ")
 _INC_EPOCH = 8
-_DEVICE = Path("/dev/fuse")
+
+
+class Connection(Protocol):
+    """A connection to the kernel, mounted, whose requests wait to be taken."""
+
+    async def serve(self) -> None:
+        """Answer requests until ``stop`` was called and those under way have their answers."""
+
+    def stop(self) -> None:
+        """Take no more requests."""
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the device that the mount came with."""
+
+    def forget_attributes(self, inode: int) -> None:
+        """Forget what is remembered of an inode, see ``invalidation.Notifier``."""
+
+    def close(self) -> None:
+        """Unmount, unless somebody else already did."""
 
 
 class Kernel:
@@ -24,13 +40,10 @@ class Kernel:
         forgets_names: whether it can be told to look up all names again.
     """
 
-    def __init__(self) -> None:
-        self._device = _session_descriptor()
+    def __init__(self, connection: Connection) -> None:
+        self._device = connection.descriptor
+        self.forget_attributes = connection.forget_attributes
         self.forgets_names = self._can_forget_names()
-
-    def forget_attributes(self, inode: int) -> None:
-        """Forget what is remembered of an inode, see ``invalidation.Notifier``."""
-        pyfuse3.invalidate_inode(inode, attr_only=True)
 
     def forget_names(self) -> None:
         """Look every name up again before it is used. It counts a number up and never blocks.
@@ -48,12 +61,3 @@ class Kernel:
                 raise
             return False
         return True
-
-
-def _session_descriptor() -> int:
-    """Return the binding's descriptor of the device; there is one mount in a process."""
-    for link in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
-            if link.readlink() == _DEVICE:
-                return int(link.name)
-    raise OSError(EINVAL, "the binding has not opened the device")

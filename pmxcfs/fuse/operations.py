@@ -6,8 +6,9 @@ does not ask again: flush and access succeed, links and devices cannot be made, 
 are not supported.
 """
 
+import functools
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from errno import EACCES, EFBIG, EINVAL, EIO, ENOSYS
 from os import O_DSYNC, O_TRUNC
 
@@ -79,6 +80,10 @@ class PmxcfsOperations(pyfuse3.Operations):
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
         """Hear which inodes the kernel no longer knows."""
+        self.forget_now(inode_list)
+
+    def forget_now(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        """Hear which inodes the kernel no longer knows."""
         self._objects.take_back(inode_list)
 
     @answers_errors
@@ -133,12 +138,17 @@ class PmxcfsOperations(pyfuse3.Operations):
         """Open a directory; one that has been removed reads as empty."""
         return self._listings.open(inode)
 
-    @answers_errors
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """List names with their attributes, as many as fit."""
+        await self.list(fh, start_id, functools.partial(pyfuse3.readdir_reply, token))
+
+    @answers_errors
+    async def list(
+        self, fh: int, start_id: int, add: Callable[[bytes, pyfuse3.EntryAttributes, int], bool]
+    ) -> None:
+        """List names with their attributes until one can't be added."""
         for item in self._listings.read(fh, start_id, self._objects.tree):
-            attributes = self._attributes.of(item.object)
-            if not pyfuse3.readdir_reply(token, item.name, attributes, item.position):
+            if not add(item.name, self._attributes.of(item.object), item.position):
                 break
             if not item.is_dot:
                 self._objects.hand_out(item.object)
@@ -256,6 +266,14 @@ class PmxcfsOperations(pyfuse3.Operations):
     async def fsyncdir(self, fh: int, datasync: bool) -> None:
         """Return once what was made, moved and removed survives a loss of power on this node."""
         await self._driver.sync()
+
+    def end_overdue(self) -> None:
+        """Let go those callers who have waited for too long."""
+        self._driver.end_overdue()
+
+    def is_synchronous(self, number: int) -> bool:
+        """Whether a write to this file has to be on the disk before it is answered."""
+        return not is_virtual(number) and self._open_files.is_synchronous(tree_inode(number))
 
     async def _remove(self, parent: int, name: bytes, kind: EntryType) -> None:
         self._refuse_virtual(parent, name)

@@ -1,29 +1,26 @@
-"""A mount from its beginning to its end. With ``operations`` the only room that knows the binding.
+"""A mount from its beginning to its end, over either of the two bindings to the kernel.
 
-The binding keeps its state for the whole process: there is one mount in a process at a time.
+Both keep state for the whole process: there is one mount in a process at a time.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pyfuse3
 import structlog
 import trio
 
-from pmxcfs.callers import CALLERS_MAX
+from pmxcfs.fuse import lowlevel, through_pyfuse3
 from pmxcfs.fuse import mountpoint as mountpoints
 from pmxcfs.fuse.invalidation import Invalidator
-from pmxcfs.fuse.kernel import Kernel
+from pmxcfs.fuse.kernel import Connection, Kernel
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
+from pmxcfs.options import FuseBinding
 
 log = structlog.get_logger("main")
 
-OPTIONS = frozenset({"fsname=/dev/fuse", "allow_other", "default_permissions"})
-
-REQUESTS_AT_ONCE_MAX = 2 * CALLERS_MAX
-"""However many changes wait for the group, there are places left for reads."""
+OPTIONS = ("allow_other", "default_permissions", "fsname=/dev/fuse")
 
 PREPARATION_S_MAX = 10
 ANSWERING_S_MAX = 2
@@ -32,10 +29,17 @@ INVALIDATION_S_MAX = 1
 UNMOUNT_S_MAX = 5
 
 
+_CONNECT: dict[FuseBinding, Callable[[PmxcfsOperations, Path, tuple[str, ...]], Connection]] = {
+    FuseBinding.LOWLEVEL: lowlevel.LowlevelConnection,
+    FuseBinding.PYFUSE3: through_pyfuse3.Pyfuse3Connection,
+}
+
+
 class Mount:
     """A mounted file system that waits to be served. Requests wait until then."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._is_stopping = False
         self._answering: trio.CancelScope | None = None
 
@@ -49,7 +53,7 @@ class Mount:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._stop_when_cancelled)
             with trio.CancelScope(shield=True) as self._answering:
-                await pyfuse3.main(max_tasks=REQUESTS_AT_ONCE_MAX)
+                await self._connection.serve()
             if self._answering.cancelled_caught:
                 log.warning("some requests were still under way and stay without an answer")
             self._answering = None
@@ -60,7 +64,7 @@ class Mount:
         self._is_stopping = True
         if self._answering is not None:
             self._answering.deadline = trio.current_time() + ANSWERING_S_MAX
-            pyfuse3.terminate()
+            self._connection.stop()
 
     async def _stop_when_cancelled(self) -> None:
         try:
@@ -70,22 +74,26 @@ class Mount:
 
 
 @asynccontextmanager
-async def mounted(operations: PmxcfsOperations, mountpoint: Path) -> AsyncIterator[Mount]:
+async def mounted(
+    operations: PmxcfsOperations,
+    mountpoint: Path,
+    binding: FuseBinding = FuseBinding.LOWLEVEL,
+) -> AsyncIterator[Mount]:
     """Mount the file system, and unmount it however the block ends.
 
     Raises:
         MountError: the directory is not fit to be mounted on, or the kernel refused.
     """
     mountpoint = await _prepare(mountpoint)
-    _initialise(operations, mountpoint)
-    invalidator = Invalidator(Kernel())
+    connection = _CONNECT[binding](operations, mountpoint, OPTIONS)
+    invalidator = Invalidator(Kernel(connection))
     try:
         invalidator.start()
         operations.cache.attach(invalidator)
-        yield Mount()
+        yield Mount(connection)
     finally:
         log.info("teardown filesystem")
-        await _unmount(mountpoint, invalidator)
+        await _unmount(mountpoint, connection, invalidator)
 
 
 async def _prepare(mountpoint: Path) -> Path:
@@ -96,26 +104,21 @@ async def _prepare(mountpoint: Path) -> Path:
     raise MountError(f"what is mounted on {mountpoint} does not answer")
 
 
-def _initialise(operations: PmxcfsOperations, mountpoint: Path) -> None:
-    try:
-        pyfuse3.init(operations, str(mountpoint), set(OPTIONS))
-    except RuntimeError as error:
-        raise MountError(f"cannot mount on {mountpoint}: {error}") from error
-
-
-async def _unmount(mountpoint: Path, invalidator: Invalidator) -> None:
+async def _unmount(mountpoint: Path, connection: Connection, invalidator: Invalidator) -> None:
     """Unmount within a bound, whatever happens to us meanwhile."""
     with trio.CancelScope(shield=True, deadline=trio.current_time() + UNMOUNT_S_MAX):
-        await trio.to_thread.run_sync(_close, mountpoint, invalidator, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(
+            _close, mountpoint, connection, invalidator, abandon_on_cancel=True
+        )
         return
     log.error("unmounting takes too long, the mount is left behind", mountpoint=str(mountpoint))
 
 
-def _close(mountpoint: Path, invalidator: Invalidator) -> None:
+def _close(mountpoint: Path, connection: Connection, invalidator: Invalidator) -> None:
     """Close the connection to the kernel, which unmounts unless somebody else already did.
 
     The invalidator must not use the connection then.
     """
     if not invalidator.stop(INVALIDATION_S_MAX):
         raise MountError(f"the kernel holds on to {mountpoint}, which is left as it is")
-    pyfuse3.close(unmount=True)
+    connection.close()

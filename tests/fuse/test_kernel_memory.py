@@ -26,7 +26,9 @@ from pmxcfs.loopback import LoopbackGroup
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, Write
 from pmxcfs.memdb.tree import Tree
+from pmxcfs.options import FuseBinding
 from pmxcfs.replica import QuorumChanged, Replica
+from pmxcfs.stepping import Promise
 from tests.fuse.calls import listed, refusal
 
 HOUR_S = 3600.0
@@ -56,10 +58,10 @@ class Node:
         group.start()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, binding: FuseBinding = FuseBinding.LOWLEVEL) -> AsyncIterator[None]:
         operations = PmxcfsOperations(self.driver, node_links("n"), gid=GID)
         async with (
-            session.mounted(operations, self.mountpoint) as mount,
+            session.mounted(operations, self.mountpoint, binding) as mount,
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(mount.serve)
@@ -239,12 +241,12 @@ async def test_an_expired_lock_that_was_released_is_gone(node: Node) -> None:
 
 
 async def test_requests_under_way_are_answered_before_the_mount_ends(node: Node) -> None:
-    may_go_on, is_under_way = trio.Event(), trio.Event()
+    may_go_on, is_under_way = Promise[None](), trio.Event()
     submit = node.driver.submit
 
     async def slowly(operation: Operation) -> int:
         is_under_way.set()
-        await may_go_on.wait()
+        await may_go_on
         return await submit(operation)
 
     node.driver.submit = slowly  # type: ignore[method-assign]
@@ -254,7 +256,7 @@ async def test_requests_under_way_are_answered_before_the_mount_ends(node: Node)
         tasks.start_soon(_mkdir, node, [])
         await is_under_way.wait()
         mount.stop()
-        may_go_on.set()
+        may_go_on.keep(None)
     assert node.driver.replica.memdb.tree.find(b"d") is not None
 
 
@@ -266,7 +268,7 @@ async def test_a_request_that_is_never_answered_does_not_keep_the_mount(
 
     async def never(operation: Operation) -> int:
         is_under_way.set()
-        await trio.sleep_forever()
+        await Promise[None]()
         raise OperationError(EACCES)
 
     node.driver.submit = never  # type: ignore[method-assign]

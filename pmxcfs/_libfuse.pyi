@@ -1,0 +1,31 @@
+# What fuse_build.py builds, as mypy sees it: C values are opaque.
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ParamSpec, Protocol
+
+_P = ParamSpec("_P")
+
+class CData(Protocol):
+    def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401 - the C type decides
+    attr_timeout: float
+    entry_timeout: float
+    def __add__(self, count: int) -> CData: ...
+    def __hash__(self) -> int: ...
+
+class _FFI(Protocol):
+    NULL: CData
+    errno: int
+
+    def new(self, ctype: str, init: object = ...) -> CData: ...
+    def buffer(self, pointer: CData, size: int = ...) -> bytes: ...
+    def string(self, pointer: CData) -> bytes: ...
+    def def_extern(
+        self,
+        *,
+        name: str = ...,
+        onerror: Callable[[type[BaseException], BaseException, TracebackType], None] = ...,
+    ) -> Callable[[Callable[_P, None]], Callable[_P, None]]: ...
+
+ffi: _FFI
+lib: Any

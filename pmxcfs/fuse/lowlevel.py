@@ -1,0 +1,75 @@
+"""The connection to the kernel through libfuse's low-level API: requests are run on the spot.
+
+One task takes the requests, as many as there are, and stays with the kernel for a moment when there
+are no more: what a lone caller asks for next comes sooner than another turn of the loop would.
+"""
+
+import os
+from pathlib import Path
+
+import trio
+
+from pmxcfs._libfuse import ffi, lib
+from pmxcfs.fuse.mountpoint import MountError
+from pmxcfs.fuse.operations import PmxcfsOperations
+from pmxcfs.fuse.requests import Requests, answer_with
+
+REQUESTS_IN_A_ROW_MAX = 64
+"""After so many, everything else gets its turn."""
+LINGER_US = 100
+"""How long everything else waits at most for the sake of the next request."""
+OVERDUE_PERIOD_S = 1.0
+
+
+class LowlevelConnection:
+    """See ``session.Connection``.
+
+    Raises:
+        MountError: the kernel refused.
+    """
+
+    def __init__(
+        self, operations: PmxcfsOperations, mountpoint: Path, options: tuple[str, ...]
+    ) -> None:
+        self._operations = operations
+        self._session = lib.pmxcfs_mount(os.fsencode(mountpoint), ",".join(options).encode())
+        if self._session == ffi.NULL:
+            raise MountError(f"cannot mount on {mountpoint}: {os.strerror(ffi.errno)}")
+        self.descriptor: int = lib.fuse_session_fd(self._session)
+        self._taking = trio.CancelScope()
+
+    async def serve(self) -> None:
+        """Answer requests until stopped or unmounted."""
+        async with trio.open_nursery() as tasks:
+            requests = Requests(self._operations, tasks.start_soon)
+            answer_with(requests)
+            tasks.start_soon(self._end_overdue)
+            with self._taking:
+                await self._take_requests()
+            await requests.all_answered()
+            tasks.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Take no more requests."""
+        self._taking.cancel()
+
+    def forget_attributes(self, inode: int) -> None:
+        """Have the kernel forget what it remembers of an inode."""
+        error = -lib.fuse_lowlevel_notify_inval_inode(self._session, inode, -1, 0)
+        if error > 0:
+            raise OSError(error, os.strerror(error))
+
+    def close(self) -> None:
+        """Unmount."""
+        lib.pmxcfs_unmount(self._session)
+
+    async def _take_requests(self) -> None:
+        taken = 0
+        while taken >= 0:
+            await trio.lowlevel.wait_readable(self.descriptor)
+            taken = lib.pmxcfs_take_requests(self._session, REQUESTS_IN_A_ROW_MAX, LINGER_US)
+
+    async def _end_overdue(self) -> None:
+        while True:
+            await trio.sleep(OVERDUE_PERIOD_S)
+            self._operations.end_overdue()

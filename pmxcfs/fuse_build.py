@@ -1,0 +1,325 @@
+"""Declares the parts of libfuse's low-level API that we use; the C compiler checks them.
+
+Built on install as ``pmxcfs._libfuse``; its types for mypy are in ``_libfuse.pyi``. The callbacks
+get plain numbers and strings, so that Python never looks into a structure of libfuse.
+"""
+
+from cffi import FFI
+
+_DECLARATIONS = """
+typedef uint64_t fuse_ino_t;
+typedef struct fuse_req *fuse_req_t;
+struct fuse_session;
+struct fuse_entry_param { fuse_ino_t ino; double attr_timeout; double entry_timeout; ...; };
+
+struct fuse_session *pmxcfs_mount(const char *mountpoint, const char *options);
+void pmxcfs_unmount(struct fuse_session *session);
+int fuse_session_fd(struct fuse_session *session);
+int pmxcfs_take_requests(struct fuse_session *session, int count_max, int linger_us);
+int fuse_lowlevel_notify_inval_inode(
+    struct fuse_session *session, fuse_ino_t inode, int64_t offset, int64_t length);
+
+void pmxcfs_set_attributes(
+    struct fuse_entry_param *entry, fuse_ino_t inode, uint32_t mode, uint32_t uid, uint32_t gid,
+    uint64_t link_count, int64_t size_bytes, int64_t blocks, int64_t time_s, uint32_t mtime_ns);
+
+void fuse_reply_none(fuse_req_t request);
+int fuse_reply_err(fuse_req_t request, int error);
+int fuse_reply_entry(fuse_req_t request, const struct fuse_entry_param *entry);
+int fuse_reply_buf(fuse_req_t request, const char *data, size_t size);
+int fuse_reply_write(fuse_req_t request, size_t size);
+int fuse_reply_readlink(fuse_req_t request, const char *target);
+int pmxcfs_reply_attributes(fuse_req_t request, const struct fuse_entry_param *entry);
+int pmxcfs_reply_open(fuse_req_t request, uint64_t handle, int flags);
+int pmxcfs_reply_create(
+    fuse_req_t request, const struct fuse_entry_param *entry, uint64_t handle, int flags);
+int pmxcfs_reply_statfs(
+    fuse_req_t request, uint64_t block_size_bytes, uint64_t blocks, uint64_t blocks_free,
+    uint64_t inodes, uint64_t inodes_free, uint64_t name_bytes_max);
+size_t fuse_add_direntry_plus(
+    fuse_req_t request, char *buffer, size_t size, const char *name,
+    const struct fuse_entry_param *entry, int64_t next_offset);
+
+#define PMXCFS_DIRECT_IO ...
+#define PMXCFS_KEEP_CACHE ...
+#define PMXCFS_CACHE_DIR ...
+#define FUSE_SET_ATTR_MODE ...
+#define FUSE_SET_ATTR_UID ...
+#define FUSE_SET_ATTR_GID ...
+#define FUSE_SET_ATTR_SIZE ...
+#define FUSE_SET_ATTR_ATIME ...
+#define FUSE_SET_ATTR_MTIME ...
+"""
+
+_CALLBACKS = """
+{storage} void pmxcfs_on_lookup(fuse_req_t, fuse_ino_t, const char *);
+{storage} void pmxcfs_on_forget(fuse_req_t, fuse_ino_t, uint64_t);
+{storage} void pmxcfs_on_getattr(fuse_req_t, fuse_ino_t);
+{storage} void pmxcfs_on_setattr(
+    fuse_req_t, fuse_ino_t, int, uint32_t, uint32_t, uint32_t, int64_t, int64_t, int64_t);
+{storage} void pmxcfs_on_readlink(fuse_req_t, fuse_ino_t);
+{storage} void pmxcfs_on_mknod(fuse_req_t, fuse_ino_t, const char *, uint32_t);
+{storage} void pmxcfs_on_mkdir(fuse_req_t, fuse_ino_t, const char *, uint32_t);
+{storage} void pmxcfs_on_unlink(fuse_req_t, fuse_ino_t, const char *);
+{storage} void pmxcfs_on_rmdir(fuse_req_t, fuse_ino_t, const char *);
+{storage} void pmxcfs_on_rename(
+    fuse_req_t, fuse_ino_t, const char *, fuse_ino_t, const char *, unsigned int);
+{storage} void pmxcfs_on_open(fuse_req_t, fuse_ino_t, int);
+{storage} void pmxcfs_on_read(fuse_req_t, fuse_ino_t, size_t, int64_t);
+{storage} void pmxcfs_on_write(fuse_req_t, fuse_ino_t, const char *, size_t, int64_t);
+{storage} void pmxcfs_on_release(fuse_req_t, fuse_ino_t);
+{storage} void pmxcfs_on_fsync(fuse_req_t, fuse_ino_t, int);
+{storage} void pmxcfs_on_opendir(fuse_req_t, fuse_ino_t);
+{storage} void pmxcfs_on_readdir(fuse_req_t, uint64_t, size_t, int64_t);
+{storage} void pmxcfs_on_releasedir(fuse_req_t, uint64_t);
+{storage} void pmxcfs_on_fsyncdir(fuse_req_t, uint64_t, int);
+{storage} void pmxcfs_on_statfs(fuse_req_t);
+{storage} void pmxcfs_on_create(fuse_req_t, fuse_ino_t, const char *, uint32_t, int);
+"""
+
+_SOURCE = """
+#define FUSE_USE_VERSION 31
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+enum { PMXCFS_DIRECT_IO = 1, PMXCFS_KEEP_CACHE = 2, PMXCFS_CACHE_DIR = 4 };
+"""
+
+_FUNCTIONS = """
+static void on_init(void *userdata, struct fuse_conn_info *connection)
+{
+    /* Attributes of all names come with a listing, as every management tool asks for them next. */
+    connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
+    connection->want &= ~FUSE_CAP_READDIRPLUS_AUTO;
+}
+
+static void on_getattr(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    pmxcfs_on_getattr(request, inode);
+}
+
+static void on_setattr(fuse_req_t request, fuse_ino_t inode, struct stat *wanted, int fields,
+                       struct fuse_file_info *file)
+{
+    int64_t atime_s = wanted->st_atim.tv_sec, mtime_s = wanted->st_mtim.tv_sec;
+    if (fields & (FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW)) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        if (fields & FUSE_SET_ATTR_ATIME_NOW) atime_s = now.tv_sec;
+        if (fields & FUSE_SET_ATTR_MTIME_NOW) mtime_s = now.tv_sec;
+    }
+    pmxcfs_on_setattr(request, inode, fields, wanted->st_mode, wanted->st_uid, wanted->st_gid,
+                      wanted->st_size, atime_s, mtime_s);
+}
+
+static void on_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t d)
+{
+    pmxcfs_on_mknod(request, parent, name, mode);
+}
+
+static void on_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    pmxcfs_on_open(request, inode, file->flags);
+}
+
+static void on_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
+                    struct fuse_file_info *file)
+{
+    pmxcfs_on_read(request, inode, size, offset);
+}
+
+static void on_write(fuse_req_t request, fuse_ino_t inode, const char *data, size_t size,
+                     off_t offset, struct fuse_file_info *file)
+{
+    pmxcfs_on_write(request, inode, data, size, offset);
+}
+
+static void on_release(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    pmxcfs_on_release(request, inode);
+}
+
+static void on_fsync(fuse_req_t request, fuse_ino_t inode, int datasync,
+                     struct fuse_file_info *file)
+{
+    pmxcfs_on_fsync(request, inode, datasync);
+}
+
+static void on_opendir(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    pmxcfs_on_opendir(request, inode);
+}
+
+static void on_readdirplus(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
+                           struct fuse_file_info *file)
+{
+    pmxcfs_on_readdir(request, file->fh, size, offset);
+}
+
+static void on_releasedir(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    pmxcfs_on_releasedir(request, file->fh);
+}
+
+static void on_fsyncdir(fuse_req_t request, fuse_ino_t inode, int datasync,
+                        struct fuse_file_info *file)
+{
+    pmxcfs_on_fsyncdir(request, file->fh, datasync);
+}
+
+static void on_statfs(fuse_req_t request, fuse_ino_t inode)
+{
+    pmxcfs_on_statfs(request);
+}
+
+static void on_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
+                      struct fuse_file_info *file)
+{
+    pmxcfs_on_create(request, parent, name, mode, file->flags);
+}
+
+static const struct fuse_lowlevel_ops operations = {
+    .init = on_init,
+    .lookup = pmxcfs_on_lookup,
+    .forget = pmxcfs_on_forget,
+    .getattr = on_getattr,
+    .setattr = on_setattr,
+    .readlink = pmxcfs_on_readlink,
+    .mknod = on_mknod,
+    .mkdir = pmxcfs_on_mkdir,
+    .unlink = pmxcfs_on_unlink,
+    .rmdir = pmxcfs_on_rmdir,
+    .rename = pmxcfs_on_rename,
+    .open = on_open,
+    .read = on_read,
+    .write = on_write,
+    .release = on_release,
+    .fsync = on_fsync,
+    .opendir = on_opendir,
+    .readdirplus = on_readdirplus,
+    .releasedir = on_releasedir,
+    .fsyncdir = on_fsyncdir,
+    .statfs = on_statfs,
+    .create = on_create,
+};
+
+static struct fuse_buf request_buffer;
+
+static struct fuse_session *pmxcfs_mount(const char *mountpoint, const char *options)
+{
+    char *words[] = {"pmxcfs", "-o", (char *)options, NULL};
+    struct fuse_args arguments = FUSE_ARGS_INIT(3, words);
+    struct fuse_session *session =
+        fuse_session_new(&arguments, &operations, sizeof operations, NULL);
+    fuse_opt_free_args(&arguments);
+    if (session == NULL) return NULL;
+    if (fuse_session_mount(session, mountpoint) != 0) {
+        fuse_session_destroy(session);
+        return NULL;
+    }
+    int fd = fuse_session_fd(session);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    return session;
+}
+
+static void pmxcfs_unmount(struct fuse_session *session)
+{
+    fuse_session_unmount(session);
+    fuse_session_destroy(session);
+}
+
+/* Take requests until there are none, or count_max; then wait for one more for a moment.
+   Returns how many there were, or a negative errno: ENODEV when it was unmounted. */
+static int pmxcfs_take_requests(struct fuse_session *session, int count_max, int linger_us)
+{
+    struct pollfd connection = {.fd = fuse_session_fd(session), .events = POLLIN};
+    struct timespec linger = {.tv_nsec = linger_us * 1000L};
+    int count = 0;
+    while (count < count_max) {
+        int size = fuse_session_receive_buf(session, &request_buffer);
+        if (size == -EINTR) break;
+        if (size == -EAGAIN) {
+            if (linger_us == 0 || ppoll(&connection, 1, &linger, NULL) <= 0) break;
+            continue;
+        }
+        if (size <= 0) return size < 0 ? size : -ENODEV;
+        fuse_session_process_buf(session, &request_buffer);
+        count++;
+    }
+    return count;
+}
+
+static void pmxcfs_set_attributes(
+    struct fuse_entry_param *entry, fuse_ino_t inode, uint32_t mode, uint32_t uid, uint32_t gid,
+    uint64_t link_count, int64_t size_bytes, int64_t blocks, int64_t time_s, uint32_t mtime_ns)
+{
+    entry->ino = entry->attr.st_ino = inode;
+    entry->attr.st_mode = mode;
+    entry->attr.st_uid = uid;
+    entry->attr.st_gid = gid;
+    entry->attr.st_nlink = link_count;
+    entry->attr.st_size = size_bytes;
+    entry->attr.st_blocks = blocks;
+    entry->attr.st_atim.tv_sec = entry->attr.st_mtim.tv_sec = entry->attr.st_ctim.tv_sec = time_s;
+    entry->attr.st_mtim.tv_nsec = mtime_ns;
+}
+
+static int pmxcfs_reply_attributes(fuse_req_t request, const struct fuse_entry_param *entry)
+{
+    return fuse_reply_attr(request, &entry->attr, entry->attr_timeout);
+}
+
+static struct fuse_file_info file_of(uint64_t handle, int flags)
+{
+    struct fuse_file_info file;
+    memset(&file, 0, sizeof file);
+    file.fh = handle;
+    file.direct_io = (flags & PMXCFS_DIRECT_IO) != 0;
+    file.keep_cache = (flags & PMXCFS_KEEP_CACHE) != 0;
+    file.cache_readdir = (flags & PMXCFS_CACHE_DIR) != 0;
+    return file;
+}
+
+static int pmxcfs_reply_open(fuse_req_t request, uint64_t handle, int flags)
+{
+    struct fuse_file_info file = file_of(handle, flags);
+    return fuse_reply_open(request, &file);
+}
+
+static int pmxcfs_reply_create(
+    fuse_req_t request, const struct fuse_entry_param *entry, uint64_t handle, int flags)
+{
+    struct fuse_file_info file = file_of(handle, flags);
+    return fuse_reply_create(request, entry, &file);
+}
+
+static int pmxcfs_reply_statfs(
+    fuse_req_t request, uint64_t block_size_bytes, uint64_t blocks, uint64_t blocks_free,
+    uint64_t inodes, uint64_t inodes_free, uint64_t name_bytes_max)
+{
+    struct statvfs numbers;
+    memset(&numbers, 0, sizeof numbers);
+    numbers.f_bsize = numbers.f_frsize = block_size_bytes;
+    numbers.f_blocks = blocks;
+    numbers.f_bfree = numbers.f_bavail = blocks_free;
+    numbers.f_files = inodes;
+    numbers.f_ffree = numbers.f_favail = inodes_free;
+    numbers.f_namemax = name_bytes_max;
+    return fuse_reply_statfs(request, &numbers);
+}
+"""
+
+ffibuilder = FFI()
+ffibuilder.cdef(_DECLARATIONS + _CALLBACKS.format(storage='extern "Python"'))
+ffibuilder.set_source_pkgconfig(
+    "pmxcfs._libfuse",
+    ["fuse3"],
+    _SOURCE + _CALLBACKS.format(storage="static") + _FUNCTIONS,
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)
