@@ -77,5 +77,5 @@ lab-down: setup ## stop the cluster and remove what it left
 
 clean: ## remove .venv, the built extension and every cache
 	@rm -rf .venv build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	@rm -f pmxcfs/_corosync*.so pmxcfs/_corosync.c pmxcfs/_corosync*.o
+	@rm -f pmxcfs/_{corosync,libfuse}*.so pmxcfs/_{corosync,libfuse}.c pmxcfs/_{corosync,libfuse}*.o
 	@find pmxcfs lab tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

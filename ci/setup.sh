@@ -183,7 +183,7 @@ install_python_packages() {
         last_lines 20
         fail "pip could not install the Python packages or build the extension."
     fi
-    "$VENV/bin/python" -c 'import apsw, pyfuse3, rrdtool, trio, pmxcfs._corosync' >>"$LOG" 2>&1 || {
+    "$VENV/bin/python" -c 'import apsw, pyfuse3, rrdtool, trio, pmxcfs._corosync, pmxcfs._libfuse' >>"$LOG" 2>&1 || {
         last_lines
         fail "the Python packages are there, but do not import."
     }
@@ -197,11 +197,11 @@ fingerprint() {
     {
         say "$ROOT"
         "$PYTHON" -c 'import sys; print(sys.version, sys.base_prefix)'
-        cat pyproject.toml setup.py pmxcfs/ffi_build.py ci/apt-packages.txt ci/setup.sh
+        cat pyproject.toml setup.py pmxcfs/ffi_build.py pmxcfs/fuse_build.py ci/apt-packages.txt ci/setup.sh
     } 2>/dev/null | sha256sum | cut -d' ' -f1
 }
 
-extension_is_built() { compgen -G "$ROOT/pmxcfs/_corosync*.so" >/dev/null; }
+extension_is_built() { compgen -G "$ROOT/pmxcfs/_corosync*.so" >/dev/null && compgen -G "$ROOT/pmxcfs/_libfuse*.so" >/dev/null; }
 
 is_done() {
     [ -x "$VENV/bin/python" ] && [ ! -e "$HALF_MADE" ] && extension_is_built &&
