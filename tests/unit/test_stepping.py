@@ -75,7 +75,9 @@ def test_what_is_done_with_a_result_does_not_run_in_the_step() -> None:
     async def nothing() -> None:
         pass
 
-    Step(nothing(), lambda result: seen.append(is_stepping()), pytest.fail).run()
+    Step(
+        nothing(), lambda result: seen.append(is_stepping()), lambda error: pytest.fail(str(error))
+    ).run()
     assert seen == [False]
 
 
