@@ -5,6 +5,7 @@ Nothing here waits: a request reads memory, or starts what the status group does
 Source: docs/PROTOCOL.md, "IPC"; docs/SECURITY.md.
 """
 
+import hmac
 from collections.abc import Callable, Iterator, Sequence
 from errno import ECHRNG, EFBIG, EINVAL, EIO, ENOENT, EPERM
 from time import perf_counter_ns
@@ -147,7 +148,8 @@ class Handlers:
 
     def _verify_token(self, client: Client, payload: bytes) -> bytes:
         token = requests.decode_token(payload)
-        if token not in (self._content(TOKENS) or b"").split(b"\n"):
+        lines = (self._content(TOKENS) or b"").split(b"\n")
+        if not sum(hmac.compare_digest(line, token) for line in lines):
             raise OperationError(ENOENT)
         return b""
 

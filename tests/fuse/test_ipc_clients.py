@@ -158,6 +158,34 @@ def test_a_hostile_client_may_end_the_porter_but_not_the_file_system(own_daemon:
     assert client is not None
 
 
+def test_a_client_cannot_name_the_files_that_the_porter_removes(
+    own_daemon: Daemon, tmp_path: Path
+) -> None:
+    """libqb removes what its shared memory names, which clients can write; as root."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    client, porter = connect(own_daemon), porter_of(own_daemon)
+    assert client.ask(MEMBERS)[0] == 0
+    for directory in shared_memory_of(porter):
+        for header in Path("/dev/shm", directory).glob("*-header"):
+            with header.open("r+b") as file:
+                file.seek(12)  # behind three numbers: the names of header and data
+                file.write((bytes(victim).ljust(4096, b"\0")) * 2)
+    client.close()
+    assert connect(own_daemon).ask(MEMBERS)[0] == 0
+    eventually(lambda: len(shared_memory_of(porter)) == 2)
+    assert victim.read_text() == "mine"
+
+
+def test_the_porter_sees_nothing_but_shared_memory(own_daemon: Daemon) -> None:
+    porter = porter_of(own_daemon)
+    root = Path(f"/proc/{porter}/root")
+    assert [path.name for path in root.iterdir()] == ["dev"]
+    assert [path.name for path in (root / "dev").iterdir()] == ["shm"]
+    capabilities = Path(f"/proc/{porter}/status").read_text().partition("CapEff:")[2].split()[0]
+    assert int(capabilities, 16) == 0b1011  # to make, give away and remove files of clients
+
+
 def test_a_killed_porter_is_replaced(own_daemon: Daemon) -> None:
     client, porter = connect(own_daemon), porter_of(own_daemon)
     assert client.ask(MEMBERS)[0] == 0
