@@ -59,7 +59,12 @@ _TESTS_BY_PATTERN = {
     "pmxcfs/syncing.py": ("tests/unit/test_syncing.py",),
     "pmxcfs/upkeep.py": ("tests/unit/test_upkeep.py",),
     "pmxcfs/lost_trees.py": ("tests/unit/test_lost_trees.py",),
-    "pmxcfs/replica.py": (*_DCDB, "tests/unit/memdb/test_limits.py", "tests/unit/waits"),
+    "pmxcfs/replica.py": (
+        "tests/unit/test_replica.py",
+        *_DCDB,
+        "tests/unit/memdb/test_limits.py",
+        "tests/unit/waits",
+    ),
 }
 
 
