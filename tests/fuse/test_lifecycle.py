@@ -167,7 +167,8 @@ def load() -> Iterator[Callable[[Path], None]]:
 
     yield start
     for writer in writers:
-        assert writer.wait(WITHIN_S) == 0
+        # Who writes to a mapping of a file that nobody answers for gets a signal.
+        assert writer.wait(WITHIN_S) in (0, -signal.SIGBUS)
 
 
 def test_it_ends_under_load(new_daemon: NewDaemon, load: Callable[[Path], None]) -> None:
