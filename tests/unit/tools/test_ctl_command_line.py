@@ -26,10 +26,18 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A function that runs pmxcfs-ctl for a daemon whose run directory is below tmp_path."""
+    """A function that runs pmxcfs-ctl for a daemon whose run directory is below tmp_path.
+
+    Corosync works and sees one vote of three.
+    """
+    tool = tmp_path / "corosync-quorumtool"
+    tool.write_text(
+        "#!/bin/sh\necho 'Expected votes: 3'; echo 'Total votes: 1'; echo 'Quorum: 2'\n"
+    )
+    tool.chmod(0o755)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PMXCFS_RUN": str(tmp_path / "run"), "PATH": "/nonexistent"}
+        environment = {**os.environ, "PMXCFS_RUN": str(tmp_path / "run"), "PATH": str(tmp_path)}
         return subprocess.run(
             [sys.executable, "-m", "pmxcfs.tools.ctl", *arguments],
             capture_output=True,
