@@ -112,8 +112,7 @@ class IpcService:
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
-            if (process.returncode or 0) < 0:
-                _clean_up_after(process.pid)
+            _clean_up_after(process.pid)
 
     async def _watch(self, process: trio.Process, line: Line) -> None:
         """Kill a porter that does not answer: nobody else can end it."""
@@ -174,6 +173,6 @@ async def _tell_complaints(process: trio.Process) -> None:
 
 
 def _clean_up_after(pid: int) -> None:
-    """Remove the shared memory of a porter that could not do it."""
+    """Remove the shared memory of a porter that did not: it was killed, or misled by a client."""
     for directory in SHARED_MEMORY.glob(f"qb-{pid}-*"):
         shutil.rmtree(directory, ignore_errors=True)

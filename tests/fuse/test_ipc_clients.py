@@ -49,8 +49,10 @@ def own_daemon(new_daemon: Callable[[], Daemon]) -> Iterator[Daemon]:
     """Return a daemon whose porter may come to harm."""
     daemon = new_daemon()
     daemon.start("-l")
+    porter = porter_of(daemon)
     yield daemon
     assert daemon.stop() == 0
+    assert not shared_memory_of(porter)
 
 
 def name(text: bytes) -> bytes:
