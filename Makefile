@@ -16,7 +16,7 @@ BIN := .venv/bin
 PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
 export PYTHON
 
-.PHONY: help setup check format test mixed sim sim-selftest soak staleness mutants bench lab-up lab-status lab-exec lab-down clean
+.PHONY: help setup check format test mixed sim sim-selftest soak staleness mutants bench bench-check lab-up lab-status lab-exec lab-down clean
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -60,8 +60,13 @@ mutants: setup ## change the exact code bit by bit, see the tests fail: MUTANTS=
 	@nice $(BIN)/python -m tests.mutants.run $(if $(MUTANTS),--count $(MUTANTS)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(MODULES),--modules '$(MODULES)') $(if $(WORKERS),--workers $(WORKERS))
 
-bench: setup ## IPC calls per second beside the reference's, which PMXCFS_REFERENCE names
-	@$(BIN)/python -m bench.ipc
+bench: setup ## the mount's operations and IPC calls per second beside the reference's, which PMXCFS_REFERENCE names
+	@$(BIN)/python -m bench.fs $(ARGS)
+	@[ -z "$$PMXCFS_REFERENCE" ] || $(BIN)/python -m bench.ipc
+
+bench-check: setup ## whether a ratio to the reference, PMXCFS_REFERENCE, has fallen behind the recorded one
+	@mkdir -p build && $(BIN)/python -m bench.fs --out build/figures.json $(ARGS) && \
+	    $(BIN)/python -m bench.check build/figures.json
 
 lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another
 	@$(PMXCFS_LAB) up --nodes $(NODES)

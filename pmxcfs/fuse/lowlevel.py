@@ -45,7 +45,7 @@ class LowlevelConnection:
             answer_with(requests)
             tasks.start_soon(self._end_overdue)
             with self._taking:
-                await self._take_requests()
+                await self._take_requests(requests)
             await requests.all_answered()
             tasks.cancel_scope.cancel()
 
@@ -63,11 +63,12 @@ class LowlevelConnection:
         """Unmount."""
         lib.pmxcfs_unmount(self._session)
 
-    async def _take_requests(self) -> None:
+    async def _take_requests(self, requests: Requests) -> None:
         taken = 0
         while taken >= 0:
             await trio.lowlevel.wait_readable(self.descriptor)
-            taken = lib.pmxcfs_take_requests(self._session, REQUESTS_IN_A_ROW_MAX, LINGER_US)
+            linger_us = 0 if requests.are_under_way else LINGER_US
+            taken = lib.pmxcfs_take_requests(self._session, REQUESTS_IN_A_ROW_MAX, linger_us)
 
     async def _end_overdue(self) -> None:
         while True:

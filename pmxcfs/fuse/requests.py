@@ -60,6 +60,11 @@ class Requests:
         self._under_way: set[CData] = set()
         self._one_answered = trio.Event()
 
+    @property
+    def are_under_way(self) -> bool:
+        """Whether a request waits for something else than us."""
+        return bool(self._under_way)
+
     async def all_answered(self) -> None:
         """Return once no request is under way; no more are taken by then."""
         while self._under_way:

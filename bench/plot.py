@@ -1,0 +1,25 @@
+"""The ratios to the reference as a bar chart, logarithmic: to the right of 1 is faster."""
+
+import pygal
+
+Figures = dict[str, dict[str, dict[str, dict[str, float]]]]
+
+
+def ratios_as_svg(figures: Figures) -> str:
+    """Return an SVG that needs nothing else to be looked at.
+
+    Args:
+        figures: by setting, by who ("ours", "reference"), by workload, as ``bench.fs`` writes them.
+    """
+    chart = pygal.HorizontalBar(
+        logarithmic=True, js=[], width=900, height=900, legend_at_bottom=True, print_values=True
+    )
+    chart.title = "Operations per second, ours / reference"
+    chart.value_formatter = lambda ratio: f"{ratio:.2f}"
+    workloads = list(next(iter(figures.values()))["ours"])
+    chart.x_labels = workloads
+    for setting, sides in figures.items():
+        ours, theirs = sides["ours"], sides["reference"]
+        chart.add(setting, [ours[name]["ops_s"] / theirs[name]["ops_s"] for name in workloads])
+    text: str = chart.render(is_unicode=True)
+    return text
