@@ -11,6 +11,11 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is not a bug.
+settings.register_profile("pmxcfs", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pmxcfs")
 
 LACKS_KEY = pytest.StashKey[bool]()
 """Set on a test that was skipped because the machine lacks what nobody promised."""

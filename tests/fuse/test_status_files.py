@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.fuse.calls import listed, refusal
@@ -35,10 +36,13 @@ def test_status_files_are_json_and_as_long_as_stat_says(mount: Path) -> None:
         assert (mount / name).stat().st_mtime == 0
 
 
-def test_the_cluster_log_begins_with_our_start(mount: Path, daemon: Daemon) -> None:
-    (entry,) = json.loads((mount / ".clusterlog").read_bytes())["data"]
+def test_the_cluster_log_begins_with_our_start(new_daemon: Callable[[], Daemon]) -> None:
+    daemon = new_daemon()
+    daemon.start("-l")
+    (entry,) = json.loads((daemon.mountpoint / ".clusterlog").read_bytes())["data"]
     assert (entry["msg"], entry["pid"]) == ("starting cluster log", daemon.pid)
     assert (entry["node"], entry["user"], entry["tag"]) == (daemon.node_name, "root", "cluster")
+    assert daemon.stop() == 0
 
 
 def test_a_status_file_is_as_fresh_as_the_last_change(mount: Path) -> None:

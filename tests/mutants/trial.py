@@ -252,7 +252,9 @@ class _Unshrunk:
         from hypothesis import Phase, settings
 
         phases = (Phase.explicit, Phase.generate)
-        settings.register_profile("mutants", database=None, derandomize=True, phases=phases)
+        settings.register_profile(
+            "mutants", database=None, deadline=None, derandomize=True, phases=phases
+        )
         settings.load_profile("mutants")
 
 

@@ -26,7 +26,6 @@ from tests.golden.damage import make_sound
 PAGE = 4096
 
 SETTINGS = settings(
-    deadline=None,
     max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -208,6 +208,4 @@ class Callers(RuleBasedStateMachine):
 
 
 def test_every_caller_is_answered_exactly_once() -> None:
-    run_state_machine_as_test(
-        Callers, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
-    )
+    run_state_machine_as_test(Callers, settings=settings(max_examples=60, stateful_step_count=30))

@@ -1,6 +1,6 @@
 """Any history on a cluster's tree: guests stay unique, and a sync ends with the leader's tree."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pmxcfs.database import Database
@@ -88,7 +88,6 @@ def test_undoing_restores_tree_guests_and_locks(
     assert (b"priv/lock/x" in memdb.locks) == had_lock
 
 
-@settings(deadline=None)
 @given(HISTORIES, HISTORIES, HISTORIES)
 def test_a_member_takes_over_the_leaders_tree_and_so_does_its_database(
     common: list[Operation], leaders: list[Operation], own: list[Operation]

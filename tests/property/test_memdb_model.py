@@ -228,4 +228,4 @@ def whole_state(tree: Tree) -> tuple[object, ...]:
 
 
 TestMemdbAgainstDict = MemdbAgainstDict.TestCase
-TestMemdbAgainstDict.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestMemdbAgainstDict.settings = settings(max_examples=60, stateful_step_count=30)

@@ -49,6 +49,8 @@ class Owner:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
+        if manner == "forked":
+            self._process.wait(10)  # its locks go with it, not before
         self._expect("ready")
 
     def __enter__(self) -> Self:
