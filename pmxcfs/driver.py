@@ -9,7 +9,7 @@ import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from errno import EBUSY, EIO
+from errno import EBUSY, EINTR, EIO
 
 import structlog
 import trio
@@ -31,7 +31,7 @@ from pmxcfs.dfsm.modes import Mode
 from pmxcfs.errors import OperationError, StorageError, TemporaryStorageError
 from pmxcfs.memdb.operations import Operation
 from pmxcfs.replica import Event, Replica
-from pmxcfs.stepping import Promise, is_stepping
+from pmxcfs.stepping import InterruptionError, Promise, is_stepping
 from pmxcfs.surroundings import Group, KernelCache, NoKernelCache
 from pmxcfs.tallies import Durations
 
@@ -169,12 +169,20 @@ class Driver:
 
         Raises:
             OperationError: it was refused; EACCES without quorum, EBUSY if the group could not
-                take it, EIO if its outcome is unknown or our database failed.
+                take it, EIO if its outcome is unknown or our database failed, EINTR if the caller
+                was interrupted: it is not done if it had not been sent, else unknown.
         """
         with self._waiters.place(operation):
             answer = Promise[int | None]()
             ticket = self.begin(operation, answer.keep)
-            result = answer.result if answer.is_kept else await self._within_bound(answer)
+            try:
+                result = answer.result if answer.is_kept else await self._within_bound(answer)
+            except trio.Cancelled:
+                self.give_up(ticket)
+                raise
+            except InterruptionError:
+                self.give_up(ticket)
+                raise OperationError(EINTR) from None
             if result is None:
                 result = self._tell_and_give_up(ticket, operation)
         if result < 0:

@@ -23,6 +23,7 @@ void pmxcfs_set_attributes(
     struct fuse_entry_param *entry, fuse_ino_t inode, uint32_t mode, uint32_t uid, uint32_t gid,
     uint64_t link_count, int64_t size_bytes, int64_t blocks, int64_t time_s, uint32_t mtime_ns);
 
+void pmxcfs_hear_interruption(fuse_req_t request);
 void fuse_reply_none(fuse_req_t request);
 int fuse_reply_err(fuse_req_t request, int error);
 int fuse_reply_entry(fuse_req_t request, const struct fuse_entry_param *entry);
@@ -75,6 +76,7 @@ _CALLBACKS = """
 {storage} void pmxcfs_on_fsyncdir(fuse_req_t, uint64_t, int);
 {storage} void pmxcfs_on_statfs(fuse_req_t);
 {storage} void pmxcfs_on_create(fuse_req_t, fuse_ino_t, const char *, uint32_t, int);
+{storage} void pmxcfs_on_interrupt(fuse_req_t, int);
 """
 
 _SOURCE = """
@@ -206,6 +208,17 @@ static const struct fuse_lowlevel_ops operations = {
     .statfs = on_statfs,
     .create = on_create,
 };
+
+static void on_interrupt(fuse_req_t request, void *nothing)
+{
+    pmxcfs_on_interrupt(request, fuse_req_ctx(request)->pid);
+}
+
+/* From now on, until it is answered; also of what the kernel has told already. */
+static void pmxcfs_hear_interruption(fuse_req_t request)
+{
+    fuse_req_interrupt_func(request, on_interrupt, NULL);
+}
 
 static struct fuse_buf request_buffer;
 

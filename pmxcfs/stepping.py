@@ -55,6 +55,10 @@ class Promise(Generic[T]):
         await kept.wait()
 
 
+class InterruptionError(Exception):
+    """Nobody waits for this step's result any more."""
+
+
 class Step:
     """A coroutine under way.
 
@@ -64,7 +68,7 @@ class Step:
         on_error: gets what it raised.
     """
 
-    __slots__ = ("_coroutine", "_on_done", "_on_error")
+    __slots__ = ("_awaited", "_coroutine", "_on_done", "_on_error")
 
     def __init__(
         self,
@@ -75,13 +79,23 @@ class Step:
         self._coroutine = coroutine
         self._on_done = on_done
         self._on_error = on_error
+        self._awaited: Promise[Any] | None = None
 
     def run(self) -> None:
         """Run to the next promise that is not kept yet, or to the end."""
+        self._resume(self._coroutine.send, None)
+
+    def interrupt(self) -> None:
+        """Raise ``InterruptionError`` where it waits; the promise may be kept later, for nobody."""
+        assert self._awaited is not None, "only a step that waits can be interrupted"
+        self._awaited.then(_ignore)
+        self._resume(self._coroutine.throw, InterruptionError())
+
+    def _resume(self, resume: Callable[[Any], Promise[Any]], argument: object) -> None:
         global _is_stepping
         outer, _is_stepping = _is_stepping, True
         try:
-            promise = self._coroutine.send(None)
+            promise = resume(argument)
         except StopIteration as done:
             _is_stepping = outer
             self._on_done(done.value)
@@ -95,7 +109,12 @@ class Step:
 
     def _wait_for(self, promise: object) -> None:
         if isinstance(promise, Promise):
+            self._awaited = promise
             promise.then(self.run)
             return
         self._coroutine.close()
         self._on_error(TypeError(f"a step can only wait for promises, not for {promise!r}"))
+
+
+def _ignore() -> None:
+    """Do nothing."""

@@ -18,7 +18,8 @@ REQUESTS_IN_A_ROW_MAX = 64
 """After so many, everything else gets its turn."""
 LINGER_US = 100
 """How long everything else waits at most for the sake of the next request."""
-OVERDUE_PERIOD_S = 1.0
+LOOK_PERIOD_S = 0.5
+"""How often it is looked after who waits for too long, or was interrupted."""
 
 
 class LowlevelConnection:
@@ -43,7 +44,7 @@ class LowlevelConnection:
         async with trio.open_nursery() as tasks:
             requests = Requests(self._operations, tasks.start_soon)
             answer_with(requests)
-            tasks.start_soon(self._end_overdue)
+            tasks.start_soon(self._let_go, requests)
             with self._taking:
                 await self._take_requests(requests)
             await requests.all_answered()
@@ -70,7 +71,8 @@ class LowlevelConnection:
             linger_us = 0 if requests.are_under_way else LINGER_US
             taken = lib.pmxcfs_take_requests(self._session, REQUESTS_IN_A_ROW_MAX, linger_us)
 
-    async def _end_overdue(self) -> None:
+    async def _let_go(self, requests: Requests) -> None:
         while True:
-            await trio.sleep(OVERDUE_PERIOD_S)
+            await trio.sleep(LOOK_PERIOD_S)
             self._operations.end_overdue()
+            requests.end_interrupted()

@@ -1,12 +1,12 @@
 """The requests of the kernel as libfuse hands them over, and the answers in its form.
 
 Each is run on the spot, without a task, and answered before the next is looked at unless it has to
-wait for the group. What waits for the disk gets a task.
+wait for the group. What waits for the disk gets a task. Who waits can be interrupted.
 """
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from errno import EIO
+from errno import EINTR, EIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
@@ -16,6 +16,7 @@ import trio
 
 from pmxcfs._libfuse import ffi, lib
 from pmxcfs.fuse import replies
+from pmxcfs.fuse.interruptions import Interruptions
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.stepping import Step
 
@@ -57,7 +58,8 @@ class Requests:
     ) -> None:
         self.operations = operations
         self._spawn = spawn
-        self._under_way: set[CData] = set()
+        self._under_way: dict[CData, Callable[[], None]] = {}
+        self._interruptions = Interruptions()
         self._one_answered = trio.Event()
 
     @property
@@ -73,26 +75,47 @@ class Requests:
 
     def run(self, request: "CData", handler: Handler, reply: Reply) -> None:
         """Run a request now, to its answer if it need not wait."""
-        self._under_way.add(request)
 
         def answer(result: object) -> None:
             self._answer(request, reply, result)
 
-        Step(handler, answer, lambda error: self._refuse(request, error)).run()
+        step = Step(handler, answer, lambda error: self._refuse(request, error))
+        self._under_way[request] = step.interrupt
+        step.run()
+        if request in self._under_way:
+            lib.pmxcfs_hear_interruption(request)
 
     def run_in_task(self, request: "CData", handler: Handler, reply: Reply) -> None:
         """Run a request that waits for more than an answer of the group."""
-        self._under_way.add(request)
+        patience = trio.CancelScope()
+        self._under_way[request] = patience.cancel
+        lib.pmxcfs_hear_interruption(request)
 
         async def task() -> None:
             try:
-                result = await handler
+                with patience:
+                    result = await handler
             except Exception as error:
                 self._refuse(request, error)
             else:
-                self._answer(request, reply, result)
+                if patience.cancelled_caught:
+                    self._refuse(request, pyfuse3.FUSEError(EINTR))
+                else:
+                    self._answer(request, reply, result)
 
         self._spawn(task)
+
+    def on_interrupt(self, request: "CData", thread: int) -> None:
+        """Hear from the kernel that the caller of a request under way was interrupted."""
+        self._interruptions.begin(request, thread)
+
+    def end_interrupted(self) -> None:
+        """Let go those callers that were interrupted and want to wait no more: EINTR.
+
+        To be called about twice a second.
+        """
+        for request in self._interruptions.due():
+            self._under_way[request]()
 
     def _answer(self, request: "CData", reply: Reply, result: object) -> None:
         try:
@@ -103,7 +126,8 @@ class Requests:
             self._settle(request)
 
     def _settle(self, request: "CData") -> None:
-        self._under_way.discard(request)
+        del self._under_way[request]
+        self._interruptions.end(request)
         self._one_answered.set()
 
     def _refuse(self, request: "CData", error: Exception) -> None:
@@ -276,3 +300,8 @@ def _on_statfs(request: "CData") -> None:
 def _on_create(request: "CData", parent: int, name: "CData", mode: int, flags: int) -> None:
     handler = _requests.operations.create(parent, ffi.string(name), mode, flags, _CONTEXT)
     _requests.run(request, handler, replies.created)
+
+
+@_answers("interrupt")
+def _on_interrupt(request: "CData", thread: int) -> None:
+    _requests.on_interrupt(request, thread)

@@ -6,6 +6,7 @@ Whoever hangs is stopped with SIGSTOP for longer than the bounds of those who wa
 import json
 import sys
 import time
+from functools import partial
 
 import pytest
 from pmxcfs_lab.eventually import eventually
@@ -20,6 +21,9 @@ from pmxcfs.waits.stalls import STALL_S_MAX
 from .services import stopped
 
 Nodes = dict[str, Host]
+
+GONE_S_MAX = 4.0
+"""Who is killed or interrupted while its change waits is gone after a grace of one second."""
 
 LOOK_S_MAX = 2.0
 """A read that takes longer than this waits for somebody."""
@@ -86,6 +90,22 @@ else:
 """Writers of many files, and creators in one directory, which the kernel lets in one at a time."""
 
 
+CALLERS = {
+    "mkdir": "os.mkdir('made')",
+    "write": "os.write(os.open('f', os.O_WRONLY), b'late')",
+    "fsync": "os.fsync(os.open('f', os.O_RDWR))",
+}
+"""Each in a directory of its own: the kernel locks what a call changes, and the next one waits."""
+CALLER = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.chdir(sys.argv[2])
+print("asks", flush=True)
+exec(sys.argv[1])
+print("answered")
+"""
+
+
 def look(node: Host) -> str:
     """Read everything that can be read; return the sync word. The test fails if it takes long."""
     result = node.run("timeout 20 %s -c %s", sys.executable, LOOK)
@@ -113,6 +133,10 @@ def start(lab: Lab, node: str, script: str, *arguments: str, output: str) -> int
 
 def is_gone(lab: Lab, node: str, pid: int) -> bool:
     return lab.exec(node, "test", "-e", f"/proc/{pid}").exit_status != 0
+
+
+def gone(lab: Lab, node: str, pid: int) -> None:
+    assert is_gone(lab, node, pid)
 
 
 def log_of(lab: Lab, node: str) -> str:
@@ -150,6 +174,42 @@ def test_a_hanging_daemon_keeps_nobody_from_reading_and_writers_get_an_errno(
         1,
         0,
     ]
+    lab.trees_are_equal()
+
+
+def waits_in_the_kernel(lab: Lab, node: str, pid: int) -> None:
+    """Fail unless a process has asked the mount for something, and has no answer."""
+    assert b"fuse" in lab.exec(node, "cat", f"/proc/{pid}/stack").stdout
+
+
+def test_who_is_killed_or_interrupted_while_the_group_does_not_answer_is_gone_soon(
+    lab: Lab, nodes: Nodes
+) -> None:
+    cases = [(name, signal) for name in CALLERS for signal in ("KILL", "INT")]
+    for name, signal in cases:
+        home = f"/etc/pve/{name}-{signal}"
+        assert nodes["node1"].run("mkdir %s && touch %s", home, f"{home}/f").rc == 0
+    with stopped(lab, "node1", Service.COROSYNC):
+        callers = [
+            (start(lab, "node1", CALLER, CALLERS[name], home, output=output), signal)
+            for name, signal in cases
+            for home, output in [(f"/etc/pve/{name}-{signal}", f"/tmp/{name}-{signal}")]
+        ]
+        for pid, _ in callers:
+            eventually(partial(waits_in_the_kernel, lab, "node1", pid), within_s=10)
+        began_s = time.monotonic()
+        for pid, signal in callers:
+            lab.exec("node1", "kill", f"-{signal}", str(pid))
+        for pid, _ in callers:
+            eventually(partial(gone, lab, "node1", pid), within_s=GONE_S_MAX)
+        assert time.monotonic() - began_s < GONE_S_MAX
+        for name in CALLERS:
+            said = lab.exec("node1", "cat", f"/tmp/{name}-INT").stdout
+            assert b"KeyboardInterrupt" in said
+            assert b"answered" not in said
+        look(nodes["node1"])
+    lab.wait()
+    assert ask(nodes["node1"], "after-them")[0] == "done"
     lab.trees_are_equal()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from pmxcfs.stepping import Promise, Step, is_stepping
+from pmxcfs.stepping import InterruptionError, Promise, Step, is_stepping
 
 
 class Story:
@@ -15,7 +15,8 @@ class Story:
     def __init__(self, coroutine: Coroutine[Any, Any, object]) -> None:
         self.done: list[object] = []
         self.errors: list[Exception] = []
-        Step(coroutine, self.done.append, self.errors.append).run()
+        self.step = Step(coroutine, self.done.append, self.errors.append)
+        self.step.run()
 
 
 def test_what_need_not_wait_is_done_at_once() -> None:
@@ -79,6 +80,38 @@ def test_what_is_done_with_a_result_does_not_run_in_the_step() -> None:
         nothing(), lambda result: seen.append(is_stepping()), lambda error: pytest.fail(str(error))
     ).run()
     assert seen == [False]
+
+
+def test_who_is_interrupted_can_clean_up_and_the_promise_may_still_be_kept() -> None:
+    promise, seen = Promise[int](), list[bool]()
+
+    async def wait() -> int:
+        try:
+            return await promise
+        finally:
+            seen.append(is_stepping())
+
+    story = Story(wait())
+    story.step.interrupt()
+    promise.keep(1)
+    assert [type(error) for error in story.errors] == [InterruptionError]
+    assert (story.done, seen) == ([], [True])
+
+
+def test_who_is_interrupted_can_wait_for_something_else() -> None:
+    first, second = Promise[int](), Promise[int]()
+
+    async def wait() -> int:
+        try:
+            return await first
+        except InterruptionError:
+            return await second
+
+    story = Story(wait())
+    story.step.interrupt()
+    first.keep(1)
+    second.keep(2)
+    assert (story.done, story.errors) == ([2], [])
 
 
 async def test_a_task_can_wait_for_a_promise_too(autojump_clock: trio.testing.MockClock) -> None:
