@@ -83,7 +83,7 @@ def condition(
         "queue": {
             "callers": driver.caller_count,
             "callers_max": CALLERS_MAX,
-            "held_back": replica.held_back,
+            "held_back": replica.held,
             "behind_database": driver.queued,
             "for_quorum": replica.put_off,
         },

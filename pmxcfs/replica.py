@@ -168,11 +168,6 @@ class Replica:
         return self._vigil.ring
 
     @property
-    def held_back(self) -> int:
-        """How many changes wait here until the group is in sync."""
-        return len(self._held)
-
-    @property
     def refusal(self) -> int | None:
         """Return the errno that every change gets at the moment, or None."""
         if self.has_failed or self.mode is Mode.ERROR:
