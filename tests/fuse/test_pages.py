@@ -10,13 +10,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from errno import EACCES
+from errno import EACCES, ENOSPC
 from pathlib import Path
 
 import pytest
 import trio
 
 from pmxcfs.fuse import attributes
+from pmxcfs.memdb import limits
 from pmxcfs.memdb.operations import Create, Delete, Operation, Rename, SetMtime, Write
 from pmxcfs.replica import QuorumChanged
 from tests.fuse.calls import refusal
@@ -167,6 +168,26 @@ async def test_a_refused_write_does_not_stay_in_the_kernels_pages(node: Node) ->
             await node.call(os.pread, opened, 10, 0)
             node.driver.feed([QuorumChanged(False)])
             await node.call(write, opened)
+
+
+async def test_a_write_for_which_there_is_no_room_does_not_stay_in_the_kernels_pages(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await node.elsewhere(Create(b"f"), Write(b"f", 0, b"text"))
+    monkeypatch.setattr(limits, "CONTENT_BYTES_MAX", 4)
+
+    def write(opened: int) -> None:
+        assert os.pread(opened, 10, 0) == b"text"
+        for offset in (0, 4, 4096):
+            assert refusal(os.pwrite, opened, b"too long", offset) == ENOSPC
+            assert os.pread(opened, 10, 0) == b"text"
+            assert os.fstat(opened).st_size == 4
+        assert refusal(os.ftruncate, opened, 5) == ENOSPC
+        assert os.fstat(opened).st_size == 4
+
+    async with node.running(), opened_in(node, "f", os.O_RDWR) as opened:
+        await node.call(write, opened)
+    assert content(node, "f") == b"text"
 
 
 async def test_what_was_written_to_a_mapping_in_vain_does_not_stay(node: Node) -> None:

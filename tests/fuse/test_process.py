@@ -121,6 +121,42 @@ def test_a_signal_ends_it_cleanly(place: Place, number: signal.Signals) -> None:
     assert sorted(path.name for path in place.state.iterdir()) == [".pmxcfs.lockfile", "config.db"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM])
+def test_a_signal_without_a_meaning_ends_it_as_it_ends_others(
+    place: Place, number: signal.Signals
+) -> None:
+    daemon = place.start_foreground("-l")
+    (place.mount / "a").write_text("x")
+    daemon.send_signal(number)
+    assert daemon.wait(WAIT_S) == -number
+    assert place.pid_file.exists()  # as after any crash
+    place.pid_file.unlink()
+
+
+def test_the_end_of_who_reads_from_it_is_no_reason_to_end(place: Place) -> None:
+    daemon = place.start_foreground("-l")
+    daemon.send_signal(signal.SIGPIPE)
+    (place.mount / "a").write_text("x")
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(WAIT_S) == 0
+
+
+def test_what_it_makes_on_the_host_is_not_for_others_whatever_its_starters_umask(
+    place: Place,
+) -> None:
+    before = os.umask(0)
+    try:
+        daemon = place.start_foreground("-l")
+    finally:
+        os.umask(before)
+    assert "\nUmask:\t0027\n" in Path(f"/proc/{daemon.pid}/status").read_text()
+    for made in (place.state, place.root / "run"):
+        assert stat.S_IMODE(made.stat().st_mode) == 0o750
+        modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in made.iterdir()}
+        assert modes
+        assert {name for name, mode in modes.items() if mode & 0o007} == set()
+
+
 def test_an_external_unmount_ends_it_cleanly(place: Place) -> None:
     daemon = place.start_foreground()
     subprocess.run(["umount", place.mount], check=True)

@@ -169,6 +169,12 @@ def test_directories_have_two_links_no_size_and_no_blocks_files_one(place: Path)
     assert (found.st_nlink, found.st_size, found.st_blksize) == (1, 4097, 4096)
 
 
+def test_nothing_in_the_mount_is_a_device(place: Path, mount: Path) -> None:
+    (place / "f").touch()
+    paths = (mount, place, place / "f", mount / "local", mount / ".version", mount / ".debug")
+    assert {os.lstat(path).st_rdev for path in paths} == {0}
+
+
 def test_a_listing_has_the_dots_and_the_type_of_every_entry(place: Path, mount: Path) -> None:
     (place / "d").mkdir()
     (place / "f").touch()

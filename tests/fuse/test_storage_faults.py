@@ -359,6 +359,23 @@ def test_room_in_time_is_no_error(
     assert (daemon.mountpoint / "new").stat().st_size == 500_000
 
 
+def test_what_a_full_disk_refused_does_not_stay_in_the_kernels_pages(
+    small_disk: Path, daemon_on_small_disk: FaultyDaemon
+) -> None:
+    daemon = daemon_on_small_disk
+    kept = os.open(daemon.mountpoint / "kept", os.O_RDWR)
+    assert os.pread(kept, 10, 0) == b"kept"
+    filler = fill(small_disk)
+    for refused in (b"x" * 128 * 1024, b"late"):  # one request; the first one waits for room
+        assert refusal(os.pwrite, kept, refused, 0) == errno.EIO
+        assert os.pread(kept, 10, 0) == b"kept"
+        assert os.fstat(kept).st_size == 4
+    filler.unlink()
+    eventually(lambda: daemon.said("changes are taken again"), "a word of recovery")
+    assert os.pread(kept, 10, 0) == b"kept"
+    os.close(kept)
+
+
 def test_small_writes_fill_a_disk_to_the_end_and_none_is_half_done(
     small_disk: Path, daemon_on_small_disk: FaultyDaemon
 ) -> None:
