@@ -14,9 +14,11 @@ TEST_LEVELS := $(wildcard $(addprefix tests/,unit property golden sim fuse clust
 
 BIN := .venv/bin
 PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
+SIM_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
+    $(if $(filter command environment,$(word 1,$(origin NODES))),--nodes $(NODES))
 export PYTHON
 
-.PHONY: help setup check format test mixed sim sim-selftest soak staleness mutants bench bench-check lab-up lab-status lab-exec lab-down clean
+.PHONY: help setup check format test mixed sim sim-programs sim-selftest soak staleness mutants bench bench-check lab-up lab-status lab-exec lab-down clean
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -44,8 +46,12 @@ test: setup ## every test: unit, property, golden, simulator, mount, cluster, en
 mixed: setup ## every scenario in clusters that run the C daemon too: PMXCFS_REFERENCE=path (ARGS='-k healing'), 40 minutes
 	@ci/mixed.sh $(ARGS)
 
-sim: setup ## a long run of the simulator: SEED=1 STEPS=100000
-	@$(BIN)/python -m tests.sim.soak $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS))
+sim: setup ## long runs of the simulator, then with fsyncs and power cuts: SEED=1 STEPS=100000 NODES=5 (else 3 to 5)
+	@$(BIN)/python -m tests.sim.soak $(SIM_OPTIONS)
+	@$(BIN)/python -m tests.sim.durable_soak $(SIM_OPTIONS)
+
+sim-programs: setup ## hypothesis makes up programs for the simulator, and shortens one that fails: SEED=1 EXAMPLES=1000
+	@$(BIN)/python -m tests.sim.programs $(if $(SEED),--seed $(SEED)) $(if $(EXAMPLES),--examples $(EXAMPLES))
 
 soak: setup ## random operations on a mount of its own, mappings among them, against files in memory: SEED=1 OPERATIONS=100000
 	@$(BIN)/python -m tests.fuse.soak_alone $(if $(SEED),--seed $(SEED)) $(if $(OPERATIONS),--ops $(OPERATIONS))

@@ -1,19 +1,20 @@
 """A random run with fsyncs and power cuts: ``python -m tests.sim.durable_soak --seed 7``.
 
-The same seed gives the same run; on a violation the transcript is printed.
+The same seed gives the same run; on a violation the transcript is printed. Without a number of
+nodes, worlds of 3, 4 and 5 take turns.
 """
 
 import argparse
 import random
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pmxcfs.identity import NodeId
 from tests.sim.durable_node import DurableNode
 from tests.sim.durable_world import DurableWorld, perform_durable
+from tests.sim.progress import Progress
 from tests.sim.quiet import be_quiet
-from tests.sim.soak import SoakError
+from tests.sim.soak import NODE_COUNTS, SoakError, Tally
 from tests.sim.transcript import Transcript
 from tests.sim.weather import Weather
 
@@ -22,15 +23,6 @@ STEPS_PER_WORLD = 600
 WEIGHTS = {"answers": 40, "disk-works": 30, "fsync": 12, "power-cut": 1.5, "gives-up": 0.5}
 OTHERS = 80
 """How often the usual weather decides, on the same scale."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run was made of."""
-
-    steps: int = 0
-    granted: int = 0
-    overruled: int = 0
 
 
 class DurableWeather:
@@ -112,25 +104,27 @@ def _mending(world: DurableWorld) -> Iterable[str]:
 def main(arguments: Iterable[str]) -> int:
     """Run worlds until there were enough steps; return the exit code."""
     parser = argparse.ArgumentParser(prog="tests.sim.durable_soak", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--steps", type=int, default=60_000)
-    parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--nodes", type=int, help="3, 4 and 5 in turn, if it is not given")
     options = parser.parse_args(list(arguments))
     be_quiet()
-    total, number = Tally(), 0
+    total, number, progress = Tally(), 0, Progress(options.steps)
+    node_counts = (options.nodes,) if options.nodes else NODE_COUNTS
     while total.steps < options.steps:
+        node_count = node_counts[number % len(node_counts)]
         try:
-            tally = run_durable(f"{options.seed}/{number}", STEPS_PER_WORLD, options.nodes)
+            total.add(run_durable(f"{options.seed}/{number}", STEPS_PER_WORLD, node_count))
         except SoakError as error:
             print(error)
             return 1
-        total.steps += tally.steps
-        total.granted += tally.granted
-        total.overruled += tally.overruled
         number += 1
+        progress.note(total.steps)
     print(
-        f"{total.steps} steps in {number} worlds of {options.nodes} nodes, {total.granted} fsyncs "
-        f"acknowledged, {total.overruled} overruled by a longer history: no violation"
+        f"seed {options.seed}: {total.steps} steps in {number} worlds of "
+        f"{' or '.join(map(str, node_counts))} nodes, {total.granted} fsyncs acknowledged, "
+        f"{total.overruled} overruled by a longer history: no violation, "
+        f"{progress.speed(total.steps)}"
     )
     return 0
 

@@ -5,8 +5,10 @@ it finds it prints as a transcript, and exits with 1.
 """
 
 import argparse
+import itertools
+import random
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import get_args
 
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -21,10 +23,11 @@ from hypothesis.stateful import (
 
 from pmxcfs.identity import NodeId
 from tests.sim.node import CrashPoint
+from tests.sim.progress import Progress
 from tests.sim.quiet import be_quiet
 from tests.sim.transcript import Transcript
 from tests.sim.vocabulary import perform
-from tests.sim.weather import DIRECTORIES, PATHS
+from tests.sim.weather import DIRECTORIES, LOCKS, PATHS, lines_to_make
 from tests.sim.world import World
 
 NODES_MAX = 5
@@ -42,13 +45,16 @@ class Program(RuleBasedStateMachine):
     """
 
     last: Transcript | None = None
+    on_end: Callable[[], None] = staticmethod(lambda: None)
 
-    @initialize(node_count=st.integers(3, NODES_MAX))
-    def begin(self, node_count: int) -> None:
+    @initialize(node_count=st.integers(3, NODES_MAX), has_locks=st.booleans())
+    def begin(self, node_count: int, has_locks: bool) -> None:
         self.world = World(node_count)
         self.lines: list[str] = []
         self.texts = 0
         self.has_failed = False
+        for line in lines_to_make(LOCKS) if has_locks else ():
+            self.happen(line)
 
     @rule(node=NODES, count=st.sampled_from([1, 1, 2, 5]))
     def deliver(self, node: int, count: int) -> None:
@@ -59,7 +65,24 @@ class Program(RuleBasedStateMachine):
         self.texts += 1
         self.happen(f"write {self.known(node)} {path} v{self.texts}")
 
-    @rule(node=NODES, path=st.sampled_from(DIRECTORIES), verb=st.sampled_from(["mkdir", "delete"]))
+    @rule(node=NODES, path=st.sampled_from(PATHS + DIRECTORIES), to=st.sampled_from(PATHS))
+    def rename(self, node: int, path: str, to: str) -> None:
+        self.happen(f"rename {self.known(node)} {path} {to}")
+
+    @rule(
+        node=NODES,
+        path=st.sampled_from(PATHS + DIRECTORIES + LOCKS),
+        mtime=st.sampled_from([0, 1, 2**32 - 1]),
+    )
+    def touch(self, node: int, path: str, mtime: int) -> None:
+        """A time of 0 asks for the release of a lock, which happens once it has expired."""
+        self.happen(f"touch {self.known(node)} {path} {mtime}")
+
+    @rule(
+        node=NODES,
+        path=st.sampled_from(DIRECTORIES + LOCKS),
+        verb=st.sampled_from(["mkdir", "delete"]),
+    )
     def change_directory(self, node: int, path: str, verb: str) -> None:
         self.happen(f"{verb} {self.known(node)} {path}")
 
@@ -98,6 +121,14 @@ class Program(RuleBasedStateMachine):
         if verb == "kill" or self.world.nodes[self.known(node)].process is not None:
             self.happen(f"{verb} {self.known(node)}")
 
+    @rule(node=NODES, count=st.sampled_from([1, 3]))
+    def refuse_sends(self, node: int, count: int) -> None:
+        self.happen(f"refuse-sends {self.known(node)} {count}")
+
+    @rule(node=NODES, seconds=st.sampled_from([-60, 0, 60]))
+    def skew(self, node: int, seconds: int) -> None:
+        self.happen(f"skew {self.known(node)} {seconds}")
+
     @rule(seconds=st.sampled_from([1, 5, 130]))
     def tick(self, seconds: int) -> None:
         self.happen(f"tick {seconds}")
@@ -117,6 +148,7 @@ class Program(RuleBasedStateMachine):
         """End every program at rest."""
         if hasattr(self, "world") and not self.has_failed:
             self.happen("settle")
+        self.on_end()
 
     def known(self, number: int) -> NodeId:
         return list(self.world.nodes)[(number - 1) % len(self.world.nodes)]
@@ -155,14 +187,15 @@ def search(number: int, examples: int) -> Transcript | None:
 def main(arguments: Iterable[str]) -> int:
     """Search; return the exit code."""
     parser = argparse.ArgumentParser(prog="tests.sim.programs", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--examples", type=int, default=200)
     options = parser.parse_args(list(arguments))
     be_quiet()
+    progress, ended = Progress(options.examples, "programs"), itertools.count(1)
+    Program.on_end = staticmethod(lambda: progress.note(next(ended)))
     found = search(options.seed, options.examples)
-    print(
-        f"# seed {options.seed}\n{found}" if found else f"{options.examples} programs: all go well"
-    )
+    well = f"{options.examples} programs of up to {STEPS} steps: all go well"
+    print(f"# seed {options.seed}\n{found or well}")
     return 1 if found else 0
 
 

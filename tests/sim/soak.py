@@ -1,17 +1,18 @@
-"""A long random run: ``python -m tests.sim.soak --seed 7 --steps 100000 --nodes 3``.
+"""A long random run: ``python -m tests.sim.soak --seed 7 --steps 100000``.
 
-The same seed gives the same run. On a violation it prints the seed and the transcript since the
-last moment at which all nodes were equal, shortened if it still fails, and exits with 1.
+The same seed gives the same run. Without a number of nodes, worlds of 3, 4 and 5 take turns. On a
+violation it prints the seed and the transcript since the last moment at which all nodes were equal,
+shortened if it still fails, and exits with 1.
 """
 
 import argparse
 import random
 import sys
-import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from tests.sim.checker import Checker
+from tests.sim.progress import Progress
 from tests.sim.quiet import be_quiet
 from tests.sim.transcript import Transcript, shortened
 from tests.sim.vocabulary import perform
@@ -20,6 +21,8 @@ from tests.sim.world import World
 
 STEPS_PER_WORLD = 1000
 """After so many steps a new world begins, so that a failing transcript has a bearable length."""
+
+NODE_COUNTS = (3, 4, 5)
 
 
 class SoakError(AssertionError):
@@ -37,6 +40,12 @@ class Tally:
     steps: int = 0
     granted: int = 0
     overruled: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Add what another run was made of."""
+        self.steps += other.steps
+        self.granted += other.granted
+        self.overruled += other.overruled
 
 
 def run(
@@ -80,29 +89,29 @@ def _mending(world: World) -> Iterable[str]:
 def main(arguments: Iterable[str]) -> int:
     """Run worlds until there were enough steps; return the exit code."""
     parser = argparse.ArgumentParser(prog="tests.sim.soak", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--steps", type=int, default=100_000)
-    parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--nodes", type=int, help="3, 4 and 5 in turn, if it is not given")
     options = parser.parse_args(list(arguments))
     be_quiet()
-    total, start_s, world_number = Tally(), time.process_time(), 0
+    total, world_number, progress = Tally(), 0, Progress(options.steps)
+    node_counts = (options.nodes,) if options.nodes else NODE_COUNTS
     while total.steps < options.steps:
         steps = min(STEPS_PER_WORLD, options.steps - total.steps)
+        node_count = node_counts[world_number % len(node_counts)]
         try:
-            tally = run(f"{options.seed}/{world_number}", steps, options.nodes)
+            total.add(run(f"{options.seed}/{world_number}", steps, node_count))
         except SoakError as error:
             print(error)
             print(f"shortened:\n{shortened(error.transcript)}")
             return 1
-        total.steps += tally.steps
-        total.granted += tally.granted
-        total.overruled += tally.overruled
         world_number += 1
-    speed = total.steps / (time.process_time() - start_s)
+        progress.note(total.steps)
     print(
-        f"{total.steps} steps in {world_number} worlds of {options.nodes} nodes, "
-        f"{total.granted} requests granted, {total.overruled} promises overruled by a longer "
-        f"history: no violation, {speed:.0f} steps per second of one core"
+        f"seed {options.seed}: {total.steps} steps in {world_number} worlds of "
+        f"{' or '.join(map(str, node_counts))} nodes, {total.granted} requests granted, "
+        f"{total.overruled} promises overruled by a longer history: no violation, "
+        f"{progress.speed(total.steps)}"
     )
     return 0
 

@@ -73,10 +73,10 @@ class Weather:
         self._first_lines: list[str] = []
         if rng.random() < 0.4:
             self._files += GUESTS
-            self._first_lines += _lines_to_make(GUESTS)
+            self._first_lines += lines_to_make(GUESTS)
         if rng.random() < 0.4:
             self._directories += LOCKS
-            self._first_lines += _lines_to_make(LOCKS)
+            self._first_lines += lines_to_make(LOCKS)
             for name, factor in LOCK_FACTORS.items():
                 self._weights[name] *= factor
         if rng.random() < 0.3:
@@ -220,7 +220,7 @@ class Weather:
         return self.rng.choice(("", "", " keep 0", " keep 1", " keep 3"))
 
 
-def _lines_to_make(paths: Iterable[str]) -> list[str]:
+def lines_to_make(paths: Iterable[str]) -> list[str]:
     """Return what makes the directories above these paths."""
     parents = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     return [*(f"mkdir 1 {parent}" for parent in sorted(parents - {"/"})), "settle"]
