@@ -15,7 +15,8 @@ struct fuse_entry_param { fuse_ino_t ino; double attr_timeout; double entry_time
 struct fuse_session *pmxcfs_mount(const char *mountpoint, const char *options);
 void pmxcfs_unmount(struct fuse_session *session);
 int fuse_session_fd(struct fuse_session *session);
-int pmxcfs_take_requests(struct fuse_session *session, int count_max, int linger_us);
+int pmxcfs_take_requests(
+    struct fuse_session *session, int count_max, int turn_us, int linger_us);
 int fuse_lowlevel_notify_inval_inode(
     struct fuse_session *session, fuse_ino_t inode, int64_t offset, int64_t length);
 
@@ -245,14 +246,24 @@ static void pmxcfs_unmount(struct fuse_session *session)
     fuse_session_destroy(session);
 }
 
-/* Take requests until there are none, or count_max; then wait for one more for a moment.
-   Returns how many there were, or a negative errno: ENODEV when it was unmounted. */
-static int pmxcfs_take_requests(struct fuse_session *session, int count_max, int linger_us)
+static int64_t now_us(void)
 {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+/* Take requests until there are none; then wait for one more for a moment. Begin none after
+   count_max of them, nor after turn_us.
+   Returns how many there were, or a negative errno: ENODEV when it was unmounted. */
+static int pmxcfs_take_requests(
+    struct fuse_session *session, int count_max, int turn_us, int linger_us)
+{
+    int64_t end_us = now_us() + turn_us;
     struct pollfd connection = {.fd = fuse_session_fd(session), .events = POLLIN};
     struct timespec linger = {.tv_nsec = linger_us * 1000L};
     int count = 0;
-    while (count < count_max) {
+    while (count < count_max && (count == 0 || now_us() < end_us)) {
         int size = fuse_session_receive_buf(session, &request_buffer);
         if (size == -EINTR) break;
         if (size == -EAGAIN) {

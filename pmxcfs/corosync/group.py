@@ -7,7 +7,7 @@ import structlog
 import trio
 
 from pmxcfs.corosync.cpg import CpgEvent, CpgHandle
-from pmxcfs.corosync.handle import Code, CorosyncError, ask_in_time, close_in_time, open_told
+from pmxcfs.corosync.handle import PIECE, Code, CorosyncError, ask_in_time, close_in_time, open_told
 from pmxcfs.corosync.restarts import Restarts, Timing, Trouble
 from pmxcfs.corosync.sender import Sender
 from pmxcfs.dfsm.events import (
@@ -19,6 +19,7 @@ from pmxcfs.dfsm.events import (
     SendFailed,
 )
 from pmxcfs.tallies import Traffic
+from pmxcfs.turns import TURN_S
 
 DCDB_GROUP = b"pve_dcdb_v1\0"
 """The group of the configuration tree. The NUL is part of the name: without it, another group."""
@@ -40,7 +41,7 @@ class CpgGroup:
 
     Args:
         name: the group's name, every byte of it.
-        sink: takes all events of a wake-up at a time. It is called from ``run``'s tasks only, so
+        sink: takes events, some at a time. It is called from ``run``'s tasks only, so
             never from within ``multicast`` or ``leave``, both of which it may call.
         log_domain: whose log lines these are.
         timing: how patient to be; tests are less so.
@@ -138,10 +139,19 @@ class CpgGroup:
         is_in = True
         while is_in:
             await trio.lowlevel.wait_readable(handle.fd)
+            is_in = self._take_turn(handle)
+
+    def _take_turn(self, handle: CpgHandle) -> bool:
+        """Hand on what is there, piece by piece, for one turn at most; false when we are out."""
+        end_s = trio.current_time() + TURN_S
+        is_in, has_more = True, True
+        while is_in and has_more:
             events = handle.dispatch()
             if events:
                 is_in = self._account_for(events, handle)
                 self._sink(events)
+            has_more = len(events) == PIECE and trio.current_time() < end_s
+        return is_in
 
     def _account_for(self, events: Sequence[CpgEvent], handle: CpgHandle) -> bool:
         """Keep track of our membership and of own messages; false when we are out."""

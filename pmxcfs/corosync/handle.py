@@ -26,8 +26,9 @@ from pmxcfs._corosync import ffi, lib
 if TYPE_CHECKING:
     from pmxcfs._corosync import CData
 
-DISPATCH_LIMIT = 512
-"""How many things one dispatch takes in before other tasks get their turn."""
+PIECE = 64
+"""How many things one dispatch takes in: as many as are worth a transaction of their own, and few
+enough to stay below a turn (see ``pmxcfs.turns``) on an idle machine."""
 
 Received = TypeVar("Received")
 Result = TypeVar("Result")
@@ -167,8 +168,10 @@ class Handle(ABC, Generic[Received]):
             with suppress(OSError):
                 self._line.shutdown(socket.SHUT_RDWR)
 
-    def dispatch(self, limit: int = DISPATCH_LIMIT) -> list[Received]:
-        """Return what corosync has told us, in order; empty after a false alarm. Never blocks.
+    def dispatch(self) -> list[Received]:
+        """Return what corosync has told us, in order, ``PIECE`` at most. Never blocks.
+
+        Fewer are all that there was; none, and it was a false alarm.
 
         Raises:
             CorosyncError: the connection is lost, and everything received before was returned.
@@ -177,14 +180,14 @@ class Handle(ABC, Generic[Received]):
         received: list[Received] = []
         if self._fault is None:
             _callbacks.received, _callbacks.failure = received, None
-            self._fault = self._dispatch_all(handle_id, limit)
+            self._fault = self._dispatch_piece(handle_id)
         if self._fault is not None and not received:
             raise self._fault
         return received
 
-    def _dispatch_all(self, handle_id: int, limit: int) -> CorosyncError | None:
-        """Call the callbacks of all that has arrived; return what ended the connection, if so."""
-        for _ in range(limit):
+    def _dispatch_piece(self, handle_id: int) -> CorosyncError | None:
+        """Call the callbacks of what has arrived; return what ended the connection, if so."""
+        for _ in range(PIECE):
             code = self._calls.dispatch(handle_id, lib.CS_DISPATCH_ONE_NONBLOCKING)
             if _callbacks.failure is not None:
                 raise _callbacks.failure

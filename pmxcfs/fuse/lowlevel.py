@@ -1,7 +1,8 @@
 """The connection to the kernel through libfuse's low-level API: requests are run on the spot.
 
-One task takes the requests, as many as there are, and stays with the kernel for a moment when there
-are no more: what a lone caller asks for next comes sooner than another turn of the loop would.
+One task takes the requests that are there, for one turn at most, and stays with the kernel for a
+moment when there are no more: what a lone caller asks for next comes sooner than another turn of
+the loop would.
 """
 
 import os
@@ -13,11 +14,13 @@ from pmxcfs._libfuse import ffi, lib
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.fuse.requests import Requests, answer_with
+from pmxcfs.turns import TURN_S
 
 REQUESTS_IN_A_ROW_MAX = 64
-"""After so many, everything else gets its turn."""
+"""After so many, or at the end of a turn (see ``pmxcfs.turns``), everything else gets its own."""
 LINGER_US = 100
 """How long everything else waits at most for the sake of the next request."""
+TURN_US = round(TURN_S * 1e6)
 LOOK_PERIOD_S = 0.5
 """How often it is looked after who waits for too long, or was interrupted."""
 
@@ -69,7 +72,9 @@ class LowlevelConnection:
         while taken >= 0:
             await trio.lowlevel.wait_readable(self.descriptor)
             linger_us = 0 if requests.are_under_way else LINGER_US
-            taken = lib.pmxcfs_take_requests(self._session, REQUESTS_IN_A_ROW_MAX, linger_us)
+            taken = lib.pmxcfs_take_requests(
+                self._session, REQUESTS_IN_A_ROW_MAX, TURN_US, linger_us
+            )
 
     async def _let_go(self, requests: Requests) -> None:
         while True:

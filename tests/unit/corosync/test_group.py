@@ -4,16 +4,17 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
 from structlog.testing import capture_logs
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from pmxcfs.corosync import group as group_module
 from pmxcfs.corosync.cpg import CpgEvent
 from pmxcfs.corosync.group import CpgGroup
-from pmxcfs.corosync.handle import Code, CorosyncError
+from pmxcfs.corosync.handle import PIECE, Code, CorosyncError
 from pmxcfs.corosync.outbox import MESSAGES_UNDER_WAY_MAX
 from pmxcfs.corosync.restarts import Timing
 from pmxcfs.dfsm.events import (
@@ -25,6 +26,7 @@ from pmxcfs.dfsm.events import (
     SendFailed,
 )
 from pmxcfs.identity import Member, NodeId, Pid
+from pmxcfs.turns import TURN_S
 
 ME = Member(NodeId(1), Pid(10))
 OTHER = Member(NodeId(2), Pid(20))
@@ -97,8 +99,9 @@ class FakeHandle:
     def dispatch(self) -> list[CpgEvent]:
         if self._is_lost:
             raise CorosyncError(Code.LIBRARY, "cpg_dispatch")
-        self._ours.recv(1)
-        events, self._events = self._events, []
+        events, self._events = self._events[:PIECE], self._events[PIECE:]
+        if not self._events:
+            self._ours.recv(1)
         return events
 
     def needs_pieces(self, data: bytes) -> bool:
@@ -169,6 +172,31 @@ async def test_all_that_comes_at_once_is_one_batch(rig: Rig) -> None:
     rig.handle.tell(*news)
     await rig.heard(5)
     assert rig.batches[-1] == news
+
+
+async def test_a_flood_is_taken_in_turns_that_end_by_the_clock(
+    rig: Rig, nursery: trio.Nursery, mock_clock: MockClock
+) -> None:
+    """Each piece takes two fifths of a turn, so three are begun before all others get theirs.
+
+    They may have had it just before that, and get the next one just after the next three.
+    """
+    seen: list[int] = []
+
+    async def do_something_else() -> None:
+        while True:
+            seen.append(len(rig.batches))
+            await trio.lowlevel.checkpoint()
+
+    await rig.join()
+    flood: list[CpgEvent] = [Delivered(OTHER, b"%d" % number) for number in range(20 * PIECE + 1)]
+    rig.react = lambda events: mock_clock.jump(TURN_S * 2 / 5)
+    nursery.start_soon(do_something_else)
+    rig.handle.tell(*flood)
+    await rig.heard(2 + len(flood))
+    assert rig.events[2:] == flood
+    assert [len(batch) for batch in rig.batches[2:]] == [PIECE] * 20 + [1]
+    assert max(later - earlier for earlier, later in pairwise(seen)) <= 2 * 3
 
 
 async def test_a_false_alarm_is_no_batch(rig: Rig) -> None:
