@@ -24,11 +24,17 @@ CACHE_S = 1.0
 
 
 class Stat(pyfuse3.EntryAttributes):
-    """What stat says, and the form in which the kernel was told before, once it was."""
+    """What stat says, and the forms in which the kernel was told before, once it was.
 
-    __slots__ = ("native",)
+    Attributes:
+        native: as an answer about one inode.
+        listed: as part of a listing, with name and position.
+    """
+
+    __slots__ = ("listed", "native")
 
     native: object
+    listed: bytes
 
 
 _NANOSECONDS = 1_000_000_000
@@ -99,12 +105,15 @@ class Attributes:
         return numbers
 
     def renew(self, inode: Inode) -> None:
-        """From now on tell the kernel that what it remembers of a file's content is old."""
+        """From now on tell the kernel that what it remembers of an entry's content is old.
+
+        What a directory lists is its content.
+        """
         self._kept.pop(inode, None)
         self._stamps.renew(inode)
 
     def renew_all(self) -> None:
-        """Do so for every file."""
+        """Do so for every entry."""
         self._kept.clear()
         self._stamps.renew_all()
 
@@ -143,8 +152,7 @@ class Attributes:
         attributes.st_blocks = -(-entry.size // _BLOCK_SIZE_BYTES)
         mtime_ns = entry.mtime * _NANOSECONDS
         attributes.st_atime_ns = attributes.st_mtime_ns = attributes.st_ctime_ns = mtime_ns
-        if not entry.is_directory:
-            attributes.st_mtime_ns += self._stamps.nanoseconds(entry.inode, entry.mtime)
+        attributes.st_mtime_ns += self._stamps.nanoseconds(entry.inode, entry.mtime)
         return attributes
 
     def _blank(self, number: int, mode: int) -> Stat:

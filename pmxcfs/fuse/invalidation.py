@@ -21,6 +21,7 @@ import structlog
 
 from pmxcfs.fuse.attributes import Attributes
 from pmxcfs.fuse.inodes import kernel_inode
+from pmxcfs.fuse.listings import Listings
 from pmxcfs.fuse.lookups import Lookups
 from pmxcfs.fuse.open_files import OpenFiles
 from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, Inode
@@ -142,7 +143,7 @@ class MountCache:
     """Everything that has to keep up with the tree: open files, and the kernel's memory of it.
 
     It never blocks. Nothing is sent for new entries, since the kernel remembers no absent names,
-    nor for the root, whose visible attributes never change.
+    nor for the root, whose visible attributes never change and whose listing is not remembered.
     """
 
     def __init__(
@@ -151,11 +152,13 @@ class MountCache:
         open_files: OpenFiles,
         lookups: Lookups,
         attributes: Attributes,
+        listings: Listings,
     ) -> None:
         self._find = find
         self._open_files = open_files
         self._lookups = lookups
         self._attributes = attributes
+        self._listings = listings
         self._invalidator: Invalidator | None = None
         self._moved_here: set[Inode] = set()
 
@@ -189,7 +192,10 @@ class MountCache:
             self._moved_here -= inodes
 
     def forget(self, changes: Sequence[Change]) -> None:
-        """Bring open files up to date, and have the kernel forget these entries."""
+        """Bring open files up to date, and have the kernel forget these entries.
+
+        A directory whose names change gets another time stamp, by which the kernel notices.
+        """
         self._open_files.follow(changes)
         changed = [
             change
@@ -201,7 +207,12 @@ class MountCache:
         for change in changed:
             if _has_new_content(change):
                 self._attributes.renew(change.inode)
-        self._tell(kernel_inode(change.inode) for change in changed)
+        directories = {inode for change in changes for inode in _listings_changed(change)}
+        for inode in directories:
+            self._attributes.renew(inode)
+        told = {change.inode for change in changed}
+        told |= {inode for inode in directories if kernel_inode(inode) in self._lookups}
+        self._tell(map(kernel_inode, told))
         if any(_ends_a_name(change) and change.inode not in self._moved_here for change in changed):
             self._forget_names()
 
@@ -218,6 +229,7 @@ class MountCache:
         self._forget_names()
 
     def _forget_names(self) -> None:
+        self._listings.end_freshness()
         if self._invalidator is not None:
             self._invalidator.forget_names()
 
@@ -231,6 +243,19 @@ def _has_new_content(change: Change) -> bool:
     if before is None or after is None:
         return False
     return before.data is not after.data or before.size != after.size
+
+
+def _listings_changed(change: Change) -> Iterator[Inode]:
+    """Yield the directories, other than the root, that list something else after a change."""
+    before, after = change.before, change.after
+    if before is not None and after is not None:
+        if before.parent == after.parent and before.name == after.name:
+            return
+        if after.parent != before.parent and after.is_directory:
+            yield after.inode  # its parent is in there too
+    for entry in (before, after):
+        if entry is not None and ROOT_INODE not in (entry.inode, entry.parent):
+            yield entry.parent
 
 
 def _ends_a_name(change: Change) -> bool:

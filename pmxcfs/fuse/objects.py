@@ -16,6 +16,7 @@ from pmxcfs.fuse.inodes import (
     kernel_inode,
     tree_inode,
 )
+from pmxcfs.fuse.listings import Listings
 from pmxcfs.fuse.lookups import Lookups
 from pmxcfs.fuse.open_files import OpenFiles
 from pmxcfs.memdb.entry import Entry
@@ -36,12 +37,14 @@ class Objects:
         attributes: Attributes,
         lookups: Lookups,
         virtual: VirtualInodes,
+        listings: Listings,
     ) -> None:
         self._driver = driver
         self._open_files = open_files
         self._attributes = attributes
         self._lookups = lookups
         self._virtual = virtual
+        self._listings = listings
 
     @property
     def tree(self) -> Tree:
@@ -62,7 +65,12 @@ class Objects:
         return self.hand_out(entry)
 
     def hand_out(self, item: Entry | VirtualInode) -> pyfuse3.EntryAttributes:
-        """Return attributes for an answer that makes the kernel know an inode.
+        """Return attributes for an answer that makes the kernel know an inode."""
+        self.note_known(item)
+        return self._attributes.of(item)
+
+    def note_known(self, item: Entry | VirtualInode) -> None:
+        """Note that the kernel is given an inode.
 
         A virtual object keeps its text under this number until the kernel gives it back.
         """
@@ -71,7 +79,6 @@ class Objects:
             self._virtual.keep(item)
         else:
             self._lookups.add(kernel_inode(item.inode), item.type)
-        return self._attributes.of(item)
 
     def take_back(self, forgotten: Iterable[tuple[int, int]]) -> None:
         """Let go of what the kernel gave back, as (number, count of answers)."""
@@ -82,6 +89,7 @@ class Objects:
                 self._virtual.let_go(number)
             else:
                 self._attributes.drop(tree_inode(number))
+                self._listings.drop(number)
 
     def virtual(self, number: int) -> VirtualInode:
         """Return a virtual object as the kernel got it."""

@@ -8,6 +8,7 @@ are not supported.
 
 import functools
 import stat
+import time
 from collections.abc import Callable, Sequence
 from errno import EACCES, EFBIG, EINVAL, EIO, ENOSYS
 from os import O_DSYNC, O_TRUNC
@@ -59,13 +60,16 @@ class PmxcfsOperations(pyfuse3.Operations):
         self._attributes = Attributes(driver, gid)
         virtual_inodes = VirtualInodes(virtual)
         lookups = Lookups()
-        self._objects = Objects(driver, self._open_files, self._attributes, lookups, virtual_inodes)
         self._listings = Listings(virtual_inodes)
+        self._objects = Objects(
+            driver, self._open_files, self._attributes, lookups, virtual_inodes, self._listings
+        )
         self.cache = MountCache(
             lambda inode: self._objects.tree.get(inode),
             self._open_files,
             lookups,
             self._attributes,
+            self._listings,
         )
         driver.attach_cache(self.cache)
 
@@ -138,6 +142,20 @@ class PmxcfsOperations(pyfuse3.Operations):
         """Open a directory; one that has been removed reads as empty."""
         return self._listings.open(inode)
 
+    def can_list_from_memory(self, inode: int) -> bool:
+        """Whether the kernel may list a directory from its own memory; not the root.
+
+        The root has virtual objects, which get other inodes without a change of the tree.
+        """
+        return inode != KERNEL_ROOT
+
+    def remembers_names(self, inode: int) -> bool:
+        """Whether the kernel still has the attributes that came with its last listing.
+
+        When it has not, another listing brings them all, for less than it costs to ask for each.
+        """
+        return self._listings.is_fresh(inode, time.monotonic())
+
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """List names with their attributes, as many as fit."""
         await self.list(fh, start_id, functools.partial(pyfuse3.readdir_reply, token))
@@ -147,11 +165,13 @@ class PmxcfsOperations(pyfuse3.Operations):
         self, fh: int, start_id: int, add: Callable[[bytes, pyfuse3.EntryAttributes, int], bool]
     ) -> None:
         """List names with their attributes until one can't be added."""
+        if start_id == 0:
+            self._listings.begin(fh, time.monotonic())
         for item in self._listings.read(fh, start_id, self._objects.tree):
             if not add(item.name, self._attributes.of(item.object), item.position):
                 break
             if not item.is_dot:
-                self._objects.hand_out(item.object)
+                self._objects.note_known(item.object)
 
     @answers_errors
     async def releasedir(self, fh: int) -> None:

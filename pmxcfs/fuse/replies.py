@@ -6,11 +6,15 @@ import pyfuse3
 
 from pmxcfs._libfuse import ffi, lib
 from pmxcfs.fuse.attributes import Stat
+from pmxcfs.fuse.listings import ENTRIES_FROM
 
 if TYPE_CHECKING:
     from pmxcfs._libfuse import CData
 
 _NANOSECONDS = 1_000_000_000
+
+_PART_BYTES_MAX = 2048
+_buffer = ffi.new("char[]", _PART_BYTES_MAX)
 
 
 def _native(stat: pyfuse3.EntryAttributes) -> "CData":
@@ -73,6 +77,16 @@ def handle(request: "CData", handle: int) -> None:
     lib.pmxcfs_reply_open(request, handle, 0)
 
 
+def cached_handle(request: "CData", handle: int) -> None:
+    """Answer with an open directory that the kernel lists from its memory."""
+    lib.pmxcfs_reply_open(request, handle, lib.PMXCFS_CACHE_DIR | lib.PMXCFS_KEEP_CACHE)
+
+
+def new_handle(request: "CData", handle: int) -> None:
+    """Answer with an open directory of which the kernel is to make a memory anew."""
+    lib.pmxcfs_reply_open(request, handle, lib.PMXCFS_CACHE_DIR)
+
+
 def created(request: "CData", made: tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]) -> None:
     """Answer with a new file, open."""
     file, stat = made
@@ -103,25 +117,41 @@ def _flags(file: pyfuse3.FileInfo) -> int:
 
 
 class Names:
-    """The buffer that a listing is put into."""
+    """The answer to a request for names of a directory, with their attributes."""
 
     def __init__(self, request: "CData", size: int) -> None:
         self._request = request
-        self._buffer = ffi.new("char[]", size)
-        self._size = size
-        self._used = 0
+        self._left = size
+        self._parts: list[bytes] = []
 
     def add(self, name: bytes, stat: pyfuse3.EntryAttributes, position: int) -> bool:
         """Add a name; false means that there is no room for it."""
-        left = self._size - self._used
-        size: int = lib.fuse_add_direntry_plus(
-            self._request, self._buffer + self._used, left, name, _native(stat), position
-        )
-        if size > left:
+        part = _listed(stat) if position > ENTRIES_FROM else None
+        if part is None:
+            part = self._encoded(name, stat, position)
+        if len(part) > self._left:
             return False
-        self._used += size
+        self._left -= len(part)
+        self._parts.append(part)
         return True
 
     def reply(self, request: "CData", result: None) -> None:
         """Answer with what was added."""
-        lib.fuse_reply_buf(request, self._buffer, self._used)
+        data(request, b"".join(self._parts))
+
+    def _encoded(self, name: bytes, stat: pyfuse3.EntryAttributes, position: int) -> bytes:
+        """Return a name as part of a listing. That of an entry of the tree is always the same."""
+        size: int = lib.fuse_add_direntry_plus(
+            self._request, _buffer, _PART_BYTES_MAX, name, _native(stat), position
+        )
+        part = bytes(ffi.buffer(_buffer, size))
+        if position > ENTRIES_FROM:
+            cast("Stat", stat).listed = part
+        return part
+
+
+def _listed(stat: pyfuse3.EntryAttributes) -> bytes | None:
+    try:
+        return cast("Stat", stat).listed
+    except AttributeError:
+        return None

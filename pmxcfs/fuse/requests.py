@@ -271,7 +271,11 @@ def _on_fsync(request: "CData", number: int, datasync: int) -> None:
 
 @_answers("opendir")
 def _on_opendir(request: "CData", number: int) -> None:
-    _requests.run(request, _requests.operations.opendir(number, _CONTEXT), replies.handle)
+    operations = _requests.operations
+    reply: Reply = replies.handle
+    if operations.can_list_from_memory(number):
+        reply = replies.cached_handle if operations.remembers_names(number) else replies.new_handle
+    _requests.run(request, operations.opendir(number, _CONTEXT), reply)
 
 
 @_answers("readdir")

@@ -121,7 +121,7 @@ def _a_directory_keeps_its_time_when_names_come_and_go() -> None:
     os.utime("empty", (1, 1))
     Path("empty/new").touch()
     Path("empty/new").unlink()
-    assert Path("empty").stat().st_mtime == 1
+    assert Path("empty").stat().st_mtime_ns // 10**9 == 1
 
 
 def _a_moved_file_has_the_time_of_its_move() -> None:

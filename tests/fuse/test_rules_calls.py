@@ -132,7 +132,7 @@ def test_a_directory_is_not_touched_by_what_happens_in_it(place: Path) -> None:
     (place / "f").write_bytes(b"x")
     (place / "d").mkdir()
     (place / "f").unlink()
-    assert place.stat().st_mtime == 7
+    assert place.stat().st_mtime_ns // 10**9 == 7
 
 
 def test_a_rename_sets_the_time_and_keeps_the_number(place: Path) -> None:

@@ -107,7 +107,44 @@ async def test_a_changed_moved_or_removed_entry_is_forgotten() -> None:
     for operation in (Write(b"d/f", 0, b"x"), Rename(b"d/f", b"g"), Delete(b"g")):
         scene.invalidator.inodes.clear()
         await scene.others(operation)
-        assert scene.invalidator.inodes == [number]
+        assert number in scene.invalidator.inodes
+
+
+async def test_a_directory_is_forgotten_when_it_lists_something_else() -> None:
+    scene = Scene()
+    await scene.make("d/f", b"")
+    await scene.make("e/g", b"")
+    d, e = await scene.find("d"), await scene.find("e")
+    told: list[tuple[Operation, set[int]]] = [
+        (Create(b"d/new"), {d}),
+        (Write(b"d/new", 0, b"x"), set()),
+        (Rename(b"d/new", b"e/new"), {d, e}),
+        (Rename(b"e/new", b"e/g"), {e}),
+        (Delete(b"e/g"), {e}),
+        (Create(b"top"), set()),
+        (Delete(b"top"), set()),
+    ]
+    for operation, directories in told:
+        scene.invalidator.inodes.clear()
+        await scene.others(operation)
+        assert set(scene.invalidator.inodes) == directories, operation
+
+
+async def test_the_time_stamp_of_a_directory_is_new_for_each_listing() -> None:
+    scene = Scene()
+    await scene.make("d/f", b"")
+    number = await scene.find("d")
+    told = [(await scene.fs.getattr(number, CONTEXT)).st_mtime_ns]
+    for operation in (
+        Create(b"d/g"),
+        Rename(b"d/g", b"d/h"),
+        Rename(b"d/h", b"d/f"),
+        Delete(b"d/f"),
+    ):
+        await scene.others(operation)
+        told.append((await scene.fs.getattr(number, CONTEXT)).st_mtime_ns)
+    assert len(set(told)) == len(told)
+    assert {time_ns // 10**9 for time_ns in told} == {told[0] // 10**9}
 
 
 async def test_what_the_kernel_does_not_know_needs_no_forgetting() -> None:

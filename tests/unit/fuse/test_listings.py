@@ -88,6 +88,23 @@ def test_the_root_shows_virtual_objects_first_and_once(place: Place) -> None:
     ]
 
 
+def test_a_listing_that_was_begun_elsewhere_goes_on_behind_the_same_name(place: Place) -> None:
+    position = place.read(place.open(b"d"))[2].position
+    place.do(Delete(b"d/a"))
+    assert place.names(place.open(b"d"), position) == [b"b", b"c"]
+    place.do(Rename(b"d/b", b"d/z"))
+    assert place.names(place.open(b"d"), position) == [b"z", b"c"]
+
+
+def test_a_listing_of_the_root_goes_on_behind_any_name(place: Place) -> None:
+    handle = place.open(b"")
+    items = place.read(handle)
+    for index, item in enumerate(items):
+        rest = [later.name for later in items[index + 1 :]]
+        assert place.names(handle, item.position) == rest
+        assert place.names(place.open(b""), item.position) == rest
+
+
 def test_handles_are_separate_and_end_when_closed(place: Place) -> None:
     first, second = place.open(b"d"), place.open(b"")
     place.listings.close(first)
