@@ -24,7 +24,7 @@ void pmxcfs_set_attributes(
     struct fuse_entry_param *entry, fuse_ino_t inode, uint32_t mode, uint32_t uid, uint32_t gid,
     uint64_t link_count, int64_t size_bytes, int64_t blocks, int64_t time_s, uint32_t mtime_ns);
 
-void pmxcfs_hear_interruption(fuse_req_t request);
+void pmxcfs_let_wait(fuse_req_t request);
 void fuse_reply_none(fuse_req_t request);
 int fuse_reply_err(fuse_req_t request, int error);
 int fuse_reply_entry(fuse_req_t request, const struct fuse_entry_param *entry);
@@ -215,9 +215,13 @@ static void on_interrupt(fuse_req_t request, void *nothing)
     pmxcfs_on_interrupt(request, fuse_req_ctx(request)->pid);
 }
 
-/* From now on, until it is answered; also of what the kernel has told already. */
-static void pmxcfs_hear_interruption(fuse_req_t request)
+static int is_one_waiting; /* of the requests taken in this turn */
+
+/* A request waits for others than us: from now on, until it is answered, hear when its caller is
+   interrupted, also of what the kernel has told already. */
+static void pmxcfs_let_wait(fuse_req_t request)
 {
+    is_one_waiting = 1;
     fuse_req_interrupt_func(request, on_interrupt, NULL);
 }
 
@@ -253,8 +257,8 @@ static int64_t now_us(void)
     return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
-/* Take requests until there are none; then wait for one more for a moment. Begin none after
-   count_max of them, nor after turn_us.
+/* Take requests until there are none; then, if none waits, stay a moment for one more. Begin none
+   after count_max of them, nor after turn_us.
    Returns how many there were, or a negative errno: ENODEV when it was unmounted. */
 static int pmxcfs_take_requests(
     struct fuse_session *session, int count_max, int turn_us, int linger_us)
@@ -263,11 +267,13 @@ static int pmxcfs_take_requests(
     struct pollfd connection = {.fd = fuse_session_fd(session), .events = POLLIN};
     struct timespec linger = {.tv_nsec = linger_us * 1000L};
     int count = 0;
+    is_one_waiting = 0;
     while (count < count_max && (count == 0 || now_us() < end_us)) {
         int size = fuse_session_receive_buf(session, &request_buffer);
         if (size == -EINTR) break;
         if (size == -EAGAIN) {
-            if (linger_us == 0 || ppoll(&connection, 1, &linger, NULL) <= 0) break;
+            if (linger_us == 0 || is_one_waiting) break;
+            if (ppoll(&connection, 1, &linger, NULL) <= 0) break;
             continue;
         }
         if (size <= 0) return size < 0 ? size : -ENODEV;

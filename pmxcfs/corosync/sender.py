@@ -54,18 +54,23 @@ class Sender:
         self._retries = 0
         self._given_back = 0
         self._is_open = False
+        self._handle: CpgHandle | None = None
         self._retry_s = RETRY_S_MIN
         self._progress_s = 0.0
         self._news = trio.Event()
         self._refusals = trio.Event()
 
     def put(self, data: bytes) -> None:
-        """Send a message when its turn comes. Never blocks."""
-        if self._is_open:
-            self._outbox.put(data)
-            self._news.set()
-        else:
+        """Send a message, at once if it is its turn. Never blocks."""
+        if not self._is_open:
             self._refuse([data])
+            return
+        is_first = not self._outbox
+        self._outbox.put(data)
+        if is_first and self._handle is not None:
+            self._send_available(self._handle)
+        if self._outbox:
+            self._news.set()
 
     def open(self) -> None:
         """We are a member."""
@@ -112,6 +117,13 @@ class Sender:
 
     async def run(self, handle: CpgHandle) -> None:
         """Send over this connection. Runs until cancelled."""
+        self._handle = handle
+        try:
+            await self._run(handle)
+        finally:
+            self._handle = None
+
+    async def _run(self, handle: CpgHandle) -> None:
         while True:
             obstacle = self._send_available(handle)
             while obstacle is Obstacle.NEEDS_PIECES:
@@ -216,6 +228,7 @@ class Sender:
     def _give_up_on(self, error: CorosyncError) -> None:
         """Give the first message back, or all of them if the connection is lost."""
         is_lost = error.code in (Code.LIBRARY, Code.BAD_HANDLE)
+        self._is_open &= not is_lost
         failed = self._outbox.take_back() if is_lost else [self._outbox.drop_next()]
         self._log.warning("could not send", messages=len(failed), error=str(error))
         self._refuse(failed)

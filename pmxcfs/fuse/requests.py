@@ -83,13 +83,13 @@ class Requests:
         self._under_way[request] = step.interrupt
         step.run()
         if request in self._under_way:
-            lib.pmxcfs_hear_interruption(request)
+            lib.pmxcfs_let_wait(request)
 
     def run_in_task(self, request: "CData", handler: Handler, reply: Reply) -> None:
         """Run a request that waits for more than an answer of the group."""
         patience = trio.CancelScope()
         self._under_way[request] = patience.cancel
-        lib.pmxcfs_hear_interruption(request)
+        lib.pmxcfs_let_wait(request)
 
         async def task() -> None:
             try:

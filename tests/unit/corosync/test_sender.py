@@ -256,3 +256,17 @@ async def test_putting_never_reports_a_failure_by_itself(rig: Rig) -> None:
     assert rig.failed == []
     await wait_all_tasks_blocked()
     assert rig.failed == [b"too late"]
+
+
+async def test_a_message_whose_turn_it_is_goes_out_at_once(rig: Rig) -> None:
+    rig.put(b"now")
+    assert rig.cpg.taken == [b"now"]
+
+
+async def test_after_the_connection_was_lost_nothing_is_accepted(rig: Rig) -> None:
+    rig.cpg.refusals = [Code.LIBRARY]
+    rig.put(b"one")
+    await wait_all_tasks_blocked()
+    rig.put(b"two")
+    await wait_all_tasks_blocked()
+    assert (rig.failed, rig.cpg.taken) == ([b"one", b"two"], [])
