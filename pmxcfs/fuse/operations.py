@@ -132,7 +132,7 @@ class PmxcfsOperations(pyfuse3.Operations):
 
     @answers_errors
     async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
-        """Return sizes and limits, none of which is enforced."""
+        """Return sizes, and the limits for changes made on this node."""
         return self._attributes.of_filesystem()
 
     # Directories

@@ -53,7 +53,12 @@ _TESTS_BY_PATTERN = {
         *_DATABASE,
         "tests/property/test_database_bytes.py",
     ),
-    "pmxcfs/checkpoints.py": ("tests/unit/test_checkpoints.py", "tests/unit/test_upkeep.py"),
+    "pmxcfs/checkpoints.py": (
+        "tests/unit/test_checkpoint_rules.py",
+        "tests/unit/test_checkpoints.py",
+        "tests/unit/test_upkeep.py",
+    ),
+    "pmxcfs/loading.py": ("tests/unit/test_loading.py",),
     "pmxcfs/committing.py": ("tests/unit/test_committing.py", *_WAITING),
     "pmxcfs/patience.py": _WAITING,
     "pmxcfs/syncing.py": ("tests/unit/test_syncing.py",),

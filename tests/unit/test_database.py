@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from pmxcfs import database as database_module
 from pmxcfs.database import Database
 from pmxcfs.errors import StorageError, TemporaryStorageError
-from pmxcfs.memdb.entry import Change, Entry, EntryType, Inode
+from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Change, Entry, EntryType, Inode
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, SetMtime, Write
 from pmxcfs.memdb.tree import Tree
@@ -105,6 +105,20 @@ def test_only_the_owner_can_read_the_files(path: Path) -> None:
     assert files_beside(path) == ["config.db", "config.db-shm", "config.db-wal"]
     assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
     database.close()
+
+
+def test_a_file_that_cannot_be_made_private_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.touch()
+
+    def fail(path: Path, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", fail)
+    with pytest.raises(StorageError, match=r"config\.db.*Operation not permitted"):
+        Database.open(path, NOW_S)
+    assert path.read_bytes() == b""
 
 
 def test_closing_leaves_one_file_with_everything_in_it(path: Path) -> None:
@@ -276,6 +290,18 @@ def test_numbers_are_cut_to_their_width_like_in_the_reference(path: Path) -> Non
     assert reopened(path).find(b"f") == Entry(
         Inode(2), Inode(0), 5, 7, 8, EntryType.FILE, b"f", 4, b"text"
     )
+
+
+def test_a_file_above_the_limit_is_loaded_as_it_is(path: Path) -> None:
+    Database.open(path, NOW_S).close()
+    sql(
+        path,
+        "UPDATE tree SET version = 9",
+        f"{ROW} (2, 0, 5, 0, 0, 8, 'f', zeroblob({FILE_SIZE_BYTES_MAX + 1}))",
+    )
+    entry = reopened(path).find(b"f")
+    assert entry is not None
+    assert (entry.size, entry.data) == (FILE_SIZE_BYTES_MAX + 1, bytes(FILE_SIZE_BYTES_MAX + 1))
 
 
 def test_text_and_empty_content_are_read_as_bytes(path: Path) -> None:

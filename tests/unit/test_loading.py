@@ -1,12 +1,13 @@
 """What a start takes over from the host, and whether it begins a cluster."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import structlog.testing
 
-from pmxcfs import instance
+from pmxcfs import instance, loading
 from pmxcfs.database import Database
 from pmxcfs.errors import StorageError
 from pmxcfs.instance import LOCK_TRIES, StartError
@@ -43,6 +44,26 @@ def test_a_new_database_takes_over_the_hosts_corosync_conf(options: Options) -> 
     assert (entry.data, entry.inode, entry.writer) == (TEXT, 2, 0)
     assert memdb.tree.root.version == 3
     assert memdb.counters[b"corosync.conf"] == 1
+
+
+def test_without_a_file_or_for_itself_alone_a_new_database_takes_over_nothing(
+    options: Options,
+) -> None:
+    assert start(replace(options, is_local=True)).tree.root.version == 1
+    options.database.unlink()
+    options.corosync_conf.unlink()
+    assert start(options).tree.root.version == 1
+
+
+def test_a_tree_that_is_unsound_as_a_whole_is_refused_with_what_to_do(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(tree: Tree, now_s: int) -> Memdb:
+        raise StorageError("VM 100 has two configurations")
+
+    monkeypatch.setattr(loading, "Memdb", refuse)
+    with pytest.raises(StorageError, match=r"config\.db.*VM 100 has two.*pmxcfs-db"):
+        start(options)
 
 
 def test_a_database_that_was_there_takes_over_nothing(options: Options) -> None:

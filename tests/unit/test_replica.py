@@ -16,7 +16,7 @@ from pmxcfs.memdb.operations import Create, Mkdir, Operation, SetMtime, Write
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.replica import QuorumChanged, Replica
 from pmxcfs.waits.stalls import STALL_S_MAX
-from pmxcfs.waits.vigil import NodesNamed, TimePassed
+from pmxcfs.waits.vigil import NodesNamed, RingSeen, TimePassed
 from tests.unit.test_driver import ME, NOW_S, OTHER, Disk, Outbox, clustered, standalone
 
 THREE_NODES = NodesNamed({NodeId(number): f"node{number}" for number in (1, 2, 3)})
@@ -189,3 +189,61 @@ def test_its_log_lines_are_those_of_dcdb() -> None:
     finally:
         structlog.reset_defaults()
     assert set(domains) == {"dcdb"}
+
+
+def test_a_replica_counts_what_was_applied() -> None:
+    replica = replica_with()
+    assert (replica.applied, replica.applied_bytes, replica.history.position) == (0, 0, 0)
+    for operation in (Create(b"f"), Write(b"f", 0, b"text")):
+        (message,) = messages_of(replica.submit(TICKET, operation, NOW_S))
+        replica.step(Delivered(ME, message), NOW_S)
+    assert (replica.applied, replica.applied_bytes, replica.history.position) == (2, 4, 2)
+
+
+def test_a_replica_tells_what_it_waits_for() -> None:
+    replica = replica_with()
+    assert (replica.waiting, replica.awaiting, replica.is_stuck) == (None, frozenset(), False)
+    replica.step(RingSeen(frozenset({ME.node_id})), NOW_S)
+    assert replica.ring == {ME.node_id}
+    replica.step(ConfigurationChange((ME, OTHER), joined=(OTHER,)), NOW_S)
+    assert replica.waiting is not None
+    assert replica.waiting.waits_for == tuple(replica.culprits)
+    for _ in range(round(2 * STALL_S_MAX) + 2):
+        replica.step(TimePassed(0.5), NOW_S)
+    assert replica.is_stuck
+
+
+def test_a_replica_tells_whose_state_a_synchronisation_lacks() -> None:
+    replica = replica_with()
+    change = ConfigurationChange((ME, OTHER), joined=(OTHER,))
+    (start,) = messages_of(replica.step(change, NOW_S))
+    replica.step(Delivered(ME, start), NOW_S)
+    assert replica.awaiting == {ME, OTHER}
+
+
+def test_a_replica_counts_what_was_put_off_for_lack_of_quorum() -> None:
+    replica = replica_with()
+    replica.step(TimePassed(0.5), NOW_S)
+    (message,) = messages_of(replica.submit(TICKET, Create(b"f"), NOW_S))
+    replica.step(QuorumChanged(False), NOW_S)
+    assert replica.put_off == 0
+    replica.step(Delivered(ME, message), NOW_S)
+    assert replica.put_off == 1
+
+
+def test_among_several_nobody_leads_before_they_agreed() -> None:
+    replica = Replica(Memdb(Tree.new(), NOW_S), node_name="node1", standalone=False)
+    replica.step(Connected(ME), NOW_S)
+    replica.step(ConfigurationChange((ME, OTHER), joined=(ME, OTHER)), NOW_S)
+    assert (replica.members, replica.leader) == ((ME, OTHER), None)
+
+
+def test_it_is_known_since_when_quorum_sync_and_disk_are_as_they_are() -> None:
+    replica = replica_with()
+    replica.step(QuorumChanged(False), NOW_S + 1)
+    replica.step(ConfigurationChange((ME, OTHER), joined=(OTHER,)), NOW_S + 2)
+    replica.on_disk_failed(NOW_S + 3)
+    replica.step(TimePassed(0.5), NOW_S + 4)
+    since = {name: replica.moments.since_s(name) for name in ("quorum", "disk", "sync")}
+    assert since == {"quorum": NOW_S + 1, "disk": NOW_S + 3, "sync": NOW_S + 3}
+    assert replica.mode is Mode.ERROR
