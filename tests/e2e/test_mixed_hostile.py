@@ -1,0 +1,54 @@
+"""Nonsense in the groups of a cluster with one node of the reference: ours stay, or come back.
+
+The reference may leave a group for good; with its daemon started again, all nodes are equal.
+"""
+
+import os
+
+import pytest
+from pmxcfs_lab.lab import Lab
+from pmxcfs_lab.provider import Service
+
+from .conftest import MakeLab
+from .mounts import Nodes, read, wait_for_text, write
+from .test_hostile import BACK_WITHIN_S, attack, daemons
+
+pytestmark = pytest.mark.needs("reference")
+
+OURS = ("node1", "node3")
+THEIRS = "node2"
+
+
+@pytest.fixture(scope="module")
+def lab(make_lab: MakeLab) -> Lab:
+    return make_lab(3, binaries={THEIRS: os.environ["PMXCFS_REFERENCE"]})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pve_dcdb_v1", "1", "1", "2000"),
+        ("pve_dcdb_v1", "2", "1", "2000"),
+        ("pve_kvstore_v1", "3", "1", "5000"),
+    ],
+    ids=lambda arguments: "-".join(arguments[:2]),
+)
+def test_nonsense_ends_no_daemon_of_ours_and_all_are_equal_after_a_restart_of_theirs(
+    lab: Lab, nodes: Nodes, arguments: tuple[str, ...]
+) -> None:
+    write(nodes["node1"], "before", "the attack")
+    pids = daemons(lab)
+
+    attack(lab, *arguments)
+
+    lab.kill(THEIRS, [Service.PMXCFS])
+    lab.start(THEIRS, [Service.PMXCFS])
+    lab.wait(within_s=BACK_WITHIN_S)
+    assert {name: pid for name, pid in daemons(lab).items() if name in OURS} == {
+        name: pids[name] for name in OURS
+    }
+    assert read(nodes["node3"], "before") == "the attack"
+    write(nodes["node3"], "after", "the attack")
+    for node in nodes.values():
+        wait_for_text(node, "after", "the attack")
+    lab.trees_are_equal()
