@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Service
 from testinfra.host import Host
+
+from .test_mixed import ask
 
 Nodes = dict[str, Host]
 
@@ -47,6 +50,28 @@ def wait_for_equal_logs(nodes: Nodes) -> list[tuple[str, int]]:
 
     eventually(check, within_s=WITHIN_S)
     return starts(nodes["node1"])
+
+
+def test_what_clients_tell_one_node_all_nodes_show_alike(lab: Lab, nodes: Nodes) -> None:
+    """A value, a metric and a log entry of a management client on each node."""
+    now_s = str(int(time.time()))
+    for name in lab.plan.names:
+        ask(lab, name, "set", "kv/told", f"by {name}")
+        ask(lab, name, "set", f"rrd/pve2-vm/{name}", f"{now_s}:2:U")
+        ask(lab, name, "log", f"said on {name}")
+    metrics = {f"pve2-vm/{name}:{now_s}:2:U" for name in nodes}
+
+    def check() -> None:
+        for node in nodes.values():
+            values = shown(node, ".version")["kvstore"]
+            assert {name: values[name]["kv/told"] for name in nodes} == dict.fromkeys(nodes, 0)
+            assert metrics <= set(node.run("cat /etc/pve/.rrd").stdout.rstrip("\0").split("\n"))
+            entries = shown(node, ".clusterlog")["data"]
+            told = {(entry["node"], entry["msg"]) for entry in entries}
+            assert {(name, f"said on {name}") for name in nodes} <= told
+
+    eventually(check, within_s=WITHIN_S)
+    wait_for_equal_logs(nodes)
 
 
 def test_every_node_shows_every_nodes_address(lab: Lab, nodes: Nodes) -> None:
