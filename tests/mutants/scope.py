@@ -23,6 +23,7 @@ _DFSM = (
 )
 _DATABASE = (
     "tests/unit/test_database_rules.py",
+    "tests/unit/test_database_files.py",
     "tests/unit/test_database.py",
     "tests/unit/test_checkpoints.py",
     "tests/golden/test_database_vectors.py",

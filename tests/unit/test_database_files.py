@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pmxcfs.database_files import DatabaseFiles
-from pmxcfs.errors import StorageError
+from pmxcfs.errors import StorageError, TemporaryStorageError
 
 LONG_AGO_NS = 1_700_000_000 * 10**9
 
@@ -69,4 +69,30 @@ def test_as_long_as_nothing_changed_there_one_look_at_the_directory_is_enough(
     files.check()
     monkeypatch.setattr(files, "_check_each", lambda: pytest.fail("looked at each"))
     files.check()
+    files.close()
+
+
+def test_the_room_that_is_left_may_be_used_to_the_last_byte(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = DatabaseFiles(path)
+    state = os.statvfs(path.parent)
+    monkeypatch.setattr("os.statvfs", lambda directory: state)
+    free_bytes = state.f_bfree * state.f_frsize
+    files.check_room(free_bytes)
+    with pytest.raises(TemporaryStorageError, match=f"{free_bytes} bytes left"):
+        files.check_room(free_bytes + 1)
+    files.close()
+
+
+def test_a_file_system_that_does_not_tell_its_room_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(directory: str) -> os.statvfs_result:
+        raise OSError(5, "Input/output error")
+
+    files = DatabaseFiles(path)
+    monkeypatch.setattr("os.statvfs", fail)
+    with pytest.raises(StorageError, match=r"cannot look at .*state: Input/output error"):
+        files.check_room(1)
     files.close()
