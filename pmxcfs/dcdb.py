@@ -13,7 +13,8 @@ import structlog
 from pmxcfs.dfsm.application import Comparison, Delivery
 from pmxcfs.dfsm.effects import Effect, Send
 from pmxcfs.errors import ProtocolError, StorageError
-from pmxcfs.identity import Member
+from pmxcfs.identity import Member, NodeId
+from pmxcfs.memdb.absences import Absences
 from pmxcfs.memdb.entry import Change, Entry
 from pmxcfs.memdb.index import Index, index_of, tree_checksum
 from pmxcfs.memdb.limits import Gauge
@@ -21,13 +22,12 @@ from pmxcfs.memdb.losses import lost_paths
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import (
     decode_operation,
-    decode_update,
     encode_operation,
     encode_update,
 )
 from pmxcfs.memdb.operations import Create, Operation, Rename, Write
 from pmxcfs.memdb.sharing import Sharing
-from pmxcfs.memdb.sync import catch_up, choose_leader, differing_inodes
+from pmxcfs.memdb.sync import Updates, catch_up, choose_leader, differing_inodes
 from pmxcfs.memdb.tree import Tree
 
 log = structlog.get_logger("dcdb")
@@ -114,6 +114,7 @@ class TreeApplication:
     def __init__(self, memdb: Memdb, unshared_since: int | None = None) -> None:
         self.memdb = memdb
         self.sharing = Sharing(unshared_since)
+        self.absences = Absences()
         self.works_alone = False
         self.cluster_size = 0
         self.applied = 0
@@ -124,7 +125,7 @@ class TreeApplication:
         self.leader: Member | None = None
         self._members: frozenset[Member] = frozenset()
         self._leader_index: Index | None = None
-        self._updates: list[Entry] = []
+        self._updates = Updates()
         self._gauge = Gauge()
         self._warn_of_limits()
 
@@ -187,9 +188,9 @@ class TreeApplication:
         """Keep one entry of the leader's until the commit.
 
         Raises:
-            ProtocolError: the payload is malformed.
+            ProtocolError: the payload is malformed, or there are more than a tree can have.
         """
-        self._updates.append(decode_update(payload))
+        self._updates.collect(payload)
 
     def commit(self, now_s: int) -> Sequence[Effect]:
         """Replace our tree by the leader's.
@@ -204,7 +205,7 @@ class TreeApplication:
         """
         if self._leader_index is None:
             raise ProtocolError("an update was completed that nobody began")
-        tree, changes = catch_up(self.memdb.tree, self._leader_index, self._updates)
+        tree, changes = catch_up(self.memdb.tree, self._leader_index, self._updates.entries)
         losing = self._losing(tree, now_s)
         log.info("copied the leader's tree", changed=len(changes), version=tree.root.version)
         try:
@@ -228,7 +229,7 @@ class TreeApplication:
     def drop_sync(self) -> None:
         """Forget the states and updates of a sync that ended or was interrupted."""
         self._leader_index = None
-        self._updates = []
+        self._updates = Updates()
 
     def checksum(self) -> bytes:
         """Return the checksum of the whole tree (32 bytes)."""
@@ -240,9 +241,19 @@ class TreeApplication:
         self._members = members
         if len(members) == 1:
             self.leader = next(iter(members))
-        return self.on_parting(now_s) if has_parted else ()
+        self.absences.note_members(
+            _nodes_of(members),
+            self.memdb.tree.root.version,
+            is_majority=self._are_majority(members),
+        )
+        return self._on_parting(now_s) if has_parted else ()
 
-    def on_parting(self, now_s: int) -> Sequence[Effect]:
+    def on_group_lost(self, now_s: int) -> Sequence[Effect]:
+        """Note that the group is gone, for us."""
+        self.absences.forget()
+        return self._on_parting(now_s)
+
+    def _on_parting(self, now_s: int) -> Sequence[Effect]:
         """Note that other members, or the group itself, are gone: did they get our last changes?"""
         before = self.sharing.unshared_since
         self.sharing.note_parting(self.memdb.locks.steady_s(now_s))
@@ -254,7 +265,10 @@ class TreeApplication:
 
     def on_agreed(self, now_s: int) -> Sequence[Effect]:
         """What we have, the others have too; nobody needs to remember that it was only here."""
-        return (TreeShared(),) if self._are_majority(self._members) else ()
+        if not self._are_majority(self._members):
+            return ()
+        self.absences.note_agreement(_nodes_of(self._members), self.memdb.tree.root.version)
+        return (TreeShared(),)
 
     def on_synced(self, now_s: int) -> Sequence[Effect]:
         """Nothing is sent when the tree is in sync."""
@@ -283,12 +297,14 @@ class TreeApplication:
 
     def _are_majority(self, members: Iterable[Member]) -> bool:
         """Whether members make up more than half of the cluster, or at least two if unknown."""
-        node_count = len({member.node_id for member in members})
+        node_count = len(_nodes_of(members))
         return 2 * node_count > self.cluster_size if self.cluster_size else node_count > 1
 
     def _losing(self, tree: Tree, now_s: int) -> list[Effect]:
         """Return what saves our tree, if it has something that the leader's tree replaces it by."""
-        paths = lost_paths(self.memdb.tree, tree, self.sharing.unshared_since)
+        unseen = self.absences.unseen_since(self.leader.node_id) if self.leader else None
+        since = [known for known in (self.sharing.unshared_since, unseen) if known is not None]
+        paths = lost_paths(self.memdb.tree, tree, min(since, default=None))
         if not paths:
             return []
         log.warning(
@@ -313,6 +329,10 @@ class TreeApplication:
 
     def _is_lowest(self) -> bool:
         return self.me is not None and self.me.node_id == min(self._members).node_id
+
+
+def _nodes_of(members: Iterable[Member]) -> frozenset[NodeId]:
+    return frozenset(member.node_id for member in members)
 
 
 def _touches_corosync_conf(operation: Operation) -> bool:

@@ -269,7 +269,7 @@ class Replica:
                     self._application.disk = DiskState.WRITABLE
                 return self._machine.connect(me)
             case Disconnected():
-                return [*self._application.on_parting(now_s), *self._machine.disconnect()]
+                return [*self._application.on_group_lost(now_s), *self._machine.disconnect()]
             case QuorumChanged(quorate):
                 return self._on_quorum(quorate)
             case VerifyDue():

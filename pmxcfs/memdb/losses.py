@@ -20,7 +20,7 @@ def lost_paths(ours: Tree, theirs: Tree, unshared_since: int | None = None) -> l
     Args:
         ours: the tree that is replaced; its root's version is not above theirs.
         theirs: the leader's tree.
-        unshared_since: the version of our first change that no other node is known to have.
+        unshared_since: the version of our first change that the leader is not known to have.
     """
     has_parted = _has_parted(ours, theirs)
     cluster_began = _first_version_of_a_cluster(ours)

@@ -10,7 +10,36 @@ from pmxcfs.errors import ProtocolError, StorageError
 from pmxcfs.identity import Member
 from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, Inode
 from pmxcfs.memdb.index import Digest, Index, index_digest, index_of
+from pmxcfs.memdb.limits import CONTENT_BYTES_MAX
+from pmxcfs.memdb.messages import decode_update
 from pmxcfs.memdb.tree import Tree
+
+UPDATES_BYTES_MAX = 4 * CONTENT_BYTES_MAX
+"""What a leader may send in one synchronisation. Members of the reference let a tree grow beyond
+its limits, but a leader that goes on for ever must not fill our memory."""
+
+_ENTRY_OVERHEAD_BYTES = 256
+
+
+class Updates:
+    """The leader's entries that we lack, as they come."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._size_bytes = 0
+
+    def collect(self, payload: bytes) -> None:
+        """Add one.
+
+        Raises:
+            ProtocolError: the payload is malformed, or this is more than a tree may have.
+        """
+        self._size_bytes += _ENTRY_OVERHEAD_BYTES + len(payload)
+        if self._size_bytes > UPDATES_BYTES_MAX:
+            raise ProtocolError(
+                f"after {len(self.entries)} updates the leader's tree would be larger than any"
+            )
+        self.entries.append(decode_update(payload))
 
 
 def choose_leader(index_of: Mapping[Member, Index]) -> Member:

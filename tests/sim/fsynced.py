@@ -8,6 +8,7 @@ from pmxcfs.identity import NodeId
 from tests.sim.checker import Checker
 from tests.sim.durable_node import DurableNode, Fsync
 from tests.sim.lineage import Lineage, State
+from tests.sim.losses import lost_entries
 from tests.sim.node import Node
 
 
@@ -17,6 +18,8 @@ class _Promise:
 
     fsync: Fsync
     overruled: set[NodeId] = field(default_factory=set)
+    has_content: bool = False
+    is_kept: bool = False
 
 
 class FsyncedSurvives(Checker):
@@ -25,7 +28,8 @@ class FsyncedSurvives(Checker):
     One loss is the protocol's own: in a synchronisation the longest history wins, whatever is in
     it. A node that was cut off with more messages of its own under way than the others made changes
     since has the longer one. So a promise is dropped when it loses against a history that went
-    another way; it is broken when a tree without it wins that is merely older.
+    another way; it is broken when a tree without it wins that is merely older. If content went
+    with it that the winner never saw, somebody keeps a copy.
     """
 
     def __init__(
@@ -36,6 +40,8 @@ class FsyncedSurvives(Checker):
         self._node_count = node_count
         self._given: list[_Promise] = []
         self._overruled: list[tuple[NodeId, State]] = []
+        self._lost: list[_Promise] = []
+        self._losing: dict[NodeId, tuple[int, list[_Promise]]] = {}
         self.granted_count = self.overruled_count = 0
 
     def on_fsync(self, fsync: Fsync) -> None:
@@ -64,13 +70,42 @@ class FsyncedSurvives(Checker):
         if not self._lineage.includes(before, after) and not self._lineage.includes(after, before):
             self._overruled.append((node.node_id, before))
         for promise in list(self._given):
-            state = promise.fsync.state
-            if not self._lineage.includes(before, state) or self._lineage.includes(after, state):
+            if not self._is_dropped(promise, before, after):
                 continue
             if self._lineage.includes(before, after):
                 self._break(promise, f"the older {after} wins over {before}")
             self._given.remove(promise)
+            self._lost.append(promise)
             self.overruled_count += 1
+        self._note_losing(node, before, after)
+
+    def _is_dropped(self, promise: _Promise, before: State, after: State) -> bool:
+        state = promise.fsync.state
+        return self._lineage.includes(before, state) and not self._lineage.includes(after, state)
+
+    def _note_losing(self, node: Node, before: State, after: State) -> None:
+        lost = [promise for promise in self._lost if self._is_dropped(promise, before, after)]
+        self._losing[node.node_id] = node.kept, lost
+        assert node.dropped is not None
+        entries = lost_entries(node.dropped, node.running.replica.memdb.tree)
+        for promise in lost:
+            promise.has_content |= any(
+                self._is_unseen(entry.version, before, after)
+                for entry in entries
+                if entry.version <= promise.fsync.state.version
+            )
+
+    def _is_unseen(self, version: int, before: State, after: State) -> bool:
+        made = self._lineage.ancestor(before, version)
+        return made is not None and not self._lineage.includes(after, made)
+
+    def on_committed(self, node: Node) -> None:
+        kept, lost = self._losing.pop(node.node_id, (node.kept, []))
+        for promise in lost:
+            promise.is_kept |= node.kept > kept
+
+    def on_stopped(self, node: Node) -> None:
+        self._losing.pop(node.node_id, None)
 
     def on_settled(self, rings: Sequence[Collection[Node]]) -> None:
         for ring in rings:
@@ -86,6 +121,10 @@ class FsyncedSurvives(Checker):
             if len(healthy) == self._node_count:
                 self._given.clear()
                 self._overruled.clear()
+                for promise in self._lost:
+                    if promise.has_content and not promise.is_kept:
+                        self.refuse(f"{promise.fsync.state} is dropped, and nobody keeps a copy")
+                self._lost.clear()
 
     def _break(self, promise: _Promise, reason: str) -> None:
         fsync = promise.fsync

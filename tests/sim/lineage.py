@@ -50,6 +50,15 @@ class Lineage:
                 waiting += self._origins.get(child, ())
         return False
 
+    def ancestor(self, state: State, version: int) -> State | None:
+        """Return the state at a version from which ``state`` was made, None if it is not known."""
+        while state.version > version:
+            origins = self._origins.get(state)
+            if not origins:
+                return None
+            state = next(iter(origins))
+        return state
+
     def has_been_applied(self, state: State, operation: Operation, depth_max: int = 200) -> bool:
         """Whether the operation is among the last that led to ``state``."""
         level = {state}

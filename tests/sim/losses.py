@@ -72,7 +72,7 @@ class KeepsWhatItDrops(Checker):
             after,
             is_stale=self._lineage.includes(after, before),
             is_marked=node.unshared_since is not None,
-            lost=_lost(node.dropped, node.running.replica.memdb.tree),
+            lost=lost_entries(node.dropped, node.running.replica.memdb.tree),
             kept=node.kept,
         )
 
@@ -116,7 +116,7 @@ class KeepsWhatItDrops(Checker):
         self._shared.clear()
 
 
-def _lost(ours: Tree, theirs: Tree) -> list[Entry]:
+def lost_entries(ours: Tree, theirs: Tree) -> list[Entry]:
     """Return our entries whose content theirs has neither there nor under the same number."""
     lost = []
     for entry in ours.entries():

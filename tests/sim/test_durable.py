@@ -8,6 +8,7 @@ from pmxcfs.dfsm.history import History, Point
 from pmxcfs.durable.machine import Durability, Mark
 from pmxcfs.durable.votes import Votes
 from pmxcfs.identity import NodeId
+from pmxcfs.memdb.absences import Absences
 from tests.sim.checker import ViolationError
 from tests.sim.durable_soak import run_durable
 from tests.sim.durable_world import DurableWorld
@@ -64,8 +65,8 @@ def test_without_fsync_a_loss_of_all_power_may_take_it(world: DurableWorld) -> N
     assert world.text(ONE, "/a") is None
 
 
-def test_a_node_that_was_cut_off_with_more_under_way_takes_it_away(world: DurableWorld) -> None:
-    """The corner that the leader's rule leaves: the longest history wins, whatever is in it.
+def lose_to_a_node_that_was_cut_off(world: DurableWorld) -> None:
+    """Let the majority's acknowledged change lose.
 
     Node 3 is cut off with five messages of its own under way, which only it still gets; they are
     more changes than the majority makes before all meet again.
@@ -82,8 +83,24 @@ def test_a_node_that_was_cut_off_with_more_under_way_takes_it_away(world: Durabl
     acknowledge(world, ONE, "/a", "v1")
     world.heal()
     world.settle()
+
+
+def test_a_node_that_was_cut_off_with_more_under_way_takes_it_away_and_copies_are_kept(
+    world: DurableWorld,
+) -> None:
+    """The corner that the leader's rule leaves: the longest history wins, whatever is in it."""
+    lose_to_a_node_that_was_cut_off(world)
     assert [world.text(node_id, "/a") for node_id in world.nodes] == [None, None, None]
     assert world.fsynced.overruled_count == 1
+    assert [world.nodes[node_id].kept for node_id in world.nodes] == [1, 1, 0]
+
+
+def test_a_majority_that_forgets_who_was_away_is_found(
+    world: DurableWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Absences, "unseen_since", lambda self, node_id: None)
+    with pytest.raises(ViolationError, match="is dropped, and nobody keeps a copy"):
+        lose_to_a_node_that_was_cut_off(world)
 
 
 def tell_without_a_sync(patch: pytest.MonkeyPatch) -> None:

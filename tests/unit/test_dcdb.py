@@ -13,9 +13,10 @@ from pmxcfs.dcdb import (
 )
 from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member, NodeId, Pid
+from pmxcfs.memdb import sync
 from pmxcfs.memdb.index import index_of
 from pmxcfs.memdb.memdb import Memdb
-from pmxcfs.memdb.messages import encode_operation
+from pmxcfs.memdb.messages import encode_operation, encode_update
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, Write
 from pmxcfs.memdb.tree import Tree
 
@@ -177,3 +178,17 @@ def test_a_member_that_is_behind_keeps_nothing_of_what_it_only_missed() -> None:
         follower.collect_update(payload)
     effects = follower.commit(NOW_S)
     assert [type(effect) for effect in effects] == [Commit, ForgetAll]
+
+
+def test_a_leader_whose_updates_do_not_end_does_not_fill_our_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, leader = application(), application(OTHER, Create(b"a"), Write(b"a", 0, b"text" * 1000))
+    update = encode_update(next(e for e in leader.memdb.tree.entries() if e.name == b"a"))
+    monkeypatch.setattr(sync, "UPDATES_BYTES_MAX", 3 * (len(update) + 256))
+    for _ in range(3):
+        mine.collect_update(update)
+    with pytest.raises(ProtocolError, match="after 3 updates the leader's tree would be larger"):
+        mine.collect_update(update)
+    mine.drop_sync()
+    mine.collect_update(update)
