@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from structlog.testing import capture_logs
 
 from pmxcfs.dfsm.events import Delivered
 from tests.sim.agreement import EqualAfterSettling
@@ -39,10 +40,13 @@ def inject(world: World, rng: random.Random) -> None:
 def test_the_tree_is_sound_and_everybody_comes_back(seed: int) -> None:
     rng = random.Random(f"hostile/{seed}")
     world, weather = World(3, SOUND), Weather(rng)
-    for _ in range(300):
-        perform(world, weather.next_line(world))
-        if rng.random() < 0.1:
-            inject(world, rng)
+    with capture_logs() as lines:
+        for _ in range(300):
+            perform(world, weather.next_line(world))
+            if rng.random() < 0.1:
+                inject(world, rng)
+    reasons = [line["reason"] for line in lines if line["event"] == "leaving the group"]
+    assert all(len(reason.split()) > 2 for reason in reasons), reasons
     world.heal()
     for _ in range(2):  # the second time for those whom a newer protocol had expelled
         for node_id, node in world.nodes.items():
