@@ -103,3 +103,57 @@ def test_a_file_of_one_byte_is_not_taken_for_an_empty_one(tmp_path: Path) -> Non
     with pytest.raises(StorageError, match="it has one byte"):
         Database.open(tmp_path / "x.db", 0)
     assert (tmp_path / "x.db").read_bytes() == b"x"
+
+
+def test_pages_are_checked_while_they_are_read_and_stored_expressions_not_trusted(
+    connection: apsw.Connection,
+) -> None:
+    words = ("cell_size_check", "mmap_size", "trusted_schema")
+    assert [connection.pragma(word) for word in words] == [1, 0, 0]
+
+
+def test_expressions_in_the_declaration_are_named_and_refused(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute(
+        "CREATE TABLE tree (inode INTEGER PRIMARY KEY, name TEXT DEFAULT (random()))"
+    )
+    (sentence,) = vetting.schema_faults(connection)
+    connection.close()
+    assert sentence.endswith("has odd words: default, random")
+
+
+def test_whatever_else_the_file_declares_is_named(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("CREATE TABLE other (x)")
+    connection.execute("CREATE INDEX quick ON other (x)")
+    lacking, *others = vetting.schema_faults(connection)
+    connection.close()
+    assert lacking.startswith("it has no table 'tree'")
+    assert others == [
+        "it has the table 'other', which does not belong into it",
+        "it has the index 'quick', which does not belong into it",
+    ]
+
+
+def test_columns_that_lack_are_named_in_order(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("CREATE TABLE tree (inode INTEGER PRIMARY KEY)")
+    columns = ("data", "mtime", "name", "parent", "type", "version", "writer")
+    expected = [f"the table 'tree' lacks the column {column}" for column in columns]
+    assert vetting.schema_faults(connection) == expected
+    connection.close()
+
+
+def test_a_virtual_table_is_no_ordinary_one(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("CREATE VIRTUAL TABLE tree USING fts5 (name)")
+    assert vetting.schema_faults(connection)[0] == "'tree' is no ordinary table"
+    connection.close()
+
+
+def test_checks_of_the_declaration_are_back_after_the_pages_were_looked_at(tmp_path: Path) -> None:
+    Database.open(tmp_path / "x.db", 0).close()
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    assert vetting.page_faults(connection) == []
+    assert connection.pragma("ignore_check_constraints") == 0
+    connection.close()
