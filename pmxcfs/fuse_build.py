@@ -14,6 +14,7 @@ struct fuse_entry_param { fuse_ino_t ino; double attr_timeout; double entry_time
 
 struct fuse_session *pmxcfs_mount(const char *mountpoint, const char *options);
 void pmxcfs_unmount(struct fuse_session *session);
+void pmxcfs_silence_opens(void);
 int fuse_session_fd(struct fuse_session *session);
 int pmxcfs_take_requests(
     struct fuse_session *session, int count_max, int turn_us, int linger_us);
@@ -93,11 +94,22 @@ enum { PMXCFS_DIRECT_IO = 1, PMXCFS_KEEP_CACHE = 2, PMXCFS_CACHE_DIR = 4 };
 """
 
 _FUNCTIONS = """
+static int are_opens_silent;
+
+/* Have the kernel open files without asking. To be called before it is served. */
+static void pmxcfs_silence_opens(void)
+{
+    are_opens_silent = 1;
+}
+
 static void on_init(void *userdata, struct fuse_conn_info *connection)
 {
     /* Attributes of all names come with a listing, as every management tool asks for them next. */
     connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
     connection->want &= ~FUSE_CAP_READDIRPLUS_AUTO;
+    /* An inode stands for one target. */
+    connection->want |= connection->capable & FUSE_CAP_CACHE_SYMLINKS;
+    if (are_opens_silent) connection->want &= ~FUSE_CAP_ATOMIC_O_TRUNC;  /* it sends SETATTR then */
 }
 
 static void on_getattr(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
@@ -126,7 +138,10 @@ static void on_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mo
 
 static void on_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
 {
-    pmxcfs_on_open(request, inode, file->flags);
+    if (are_opens_silent)
+        fuse_reply_err(request, ENOSYS);
+    else
+        pmxcfs_on_open(request, inode, file->flags);
 }
 
 static void on_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
@@ -229,6 +244,7 @@ static struct fuse_buf request_buffer;
 
 static struct fuse_session *pmxcfs_mount(const char *mountpoint, const char *options)
 {
+    are_opens_silent = 0;
     char *words[] = {"pmxcfs", "-o", (char *)options, NULL};
     struct fuse_args arguments = FUSE_ARGS_INIT(3, words);
     struct fuse_session *session =

@@ -26,6 +26,12 @@ class Connection(Protocol):
     def descriptor(self) -> int:
         """The descriptor of the device that the mount came with."""
 
+    def silence_opens(self) -> bool:
+        """Have files opened and closed without a request, if this binding can do that.
+
+        To be called before ``serve``. What is cut at its opening is then cut by a request.
+        """
+
     def forget_attributes(self, inode: int) -> None:
         """Forget what is remembered of an inode, see ``invalidation.Notifier``."""
 

@@ -57,6 +57,11 @@ class LowlevelConnection:
         """Take no more requests."""
         self._taking.cancel()
 
+    def silence_opens(self) -> bool:
+        """See ``kernel.Connection``."""
+        lib.pmxcfs_silence_opens()
+        return True
+
     def forget_attributes(self, inode: int) -> None:
         """Have the kernel forget what it remembers of an inode."""
         error = -lib.fuse_lowlevel_notify_inval_inode(self._session, inode, -1, 0)

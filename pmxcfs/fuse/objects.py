@@ -79,6 +79,8 @@ class Objects:
             self._virtual.keep(item)
         else:
             self._lookups.add(kernel_inode(item.inode), item.type)
+            if self._open_files.takes_known_for_open and not item.is_directory:
+                self._open_files.know(item)
 
     def take_back(self, forgotten: Iterable[tuple[int, int]]) -> None:
         """Let go of what the kernel gave back, as (number, count of answers)."""
@@ -90,6 +92,8 @@ class Objects:
             else:
                 self._attributes.drop(tree_inode(number))
                 self._listings.drop(number)
+                if self._open_files.takes_known_for_open:
+                    self._open_files.forget(tree_inode(number))
 
     def virtual(self, number: int) -> VirtualInode:
         """Return a virtual object as the kernel got it."""

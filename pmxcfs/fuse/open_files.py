@@ -13,6 +13,7 @@ from pmxcfs.errors import OperationError
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Change, Entry, Inode
 
 REMOVED_MAX = 64
+KNOWN_ORPHANS_BYTES_MAX = 64 * 2**20
 
 
 @dataclass(slots=True)
@@ -29,12 +30,17 @@ class OpenFiles:
         remembers_removed: whether entries that were removed last can be opened. Without it a file
             that others replace all the time could not always be opened: the kernel looks for it
             again only once. It must be certain that no old name leads to them.
+        takes_known_for_open: whether every file that the kernel knows may be open; then those that
+            were removed last are kept until it forgets them, up to ``KNOWN_ORPHANS_BYTES_MAX``.
     """
 
     def __init__(self) -> None:
         self._files: dict[Inode, _OpenFile] = {}
         self._removed: dict[Inode, Entry] = {}
+        self._known_orphans: dict[Inode, int] = {}
+        self._known_orphans_bytes = 0
         self.remembers_removed = False
+        self.takes_known_for_open = False
 
     def open(self, entry: Entry, *, is_synchronous: bool = False) -> None:
         """Count one more handle; if it writes synchronously, all of the file's do from now on."""
@@ -54,6 +60,16 @@ class OpenFiles:
         if not file.handles:
             del self._files[inode]
 
+    def know(self, entry: Entry) -> None:
+        """Take a file for open until it is forgotten: the kernel may open it without telling."""
+        if entry.inode not in self._files:
+            self._files[entry.inode] = _OpenFile(1, entry)
+
+    def forget(self, inode: Inode) -> None:
+        """Let go of a file that was known; an orphan's content is gone."""
+        self._files.pop(inode, None)
+        self._known_orphans_bytes -= self._known_orphans.pop(inode, 0)
+
     def get(self, inode: Inode) -> Entry | None:
         """Return the latest entry of an open file; it is an orphan if the tree has it no more."""
         file = self._files.get(inode)
@@ -65,6 +81,8 @@ class OpenFiles:
             file = self._files.get(change.inode)
             if change.after is None:
                 self._remember(change.before)
+                if file is not None and self.takes_known_for_open:
+                    self._bound_orphans(file.entry)
             elif file is not None:
                 file.entry = change.after
 
@@ -112,6 +130,13 @@ class OpenFiles:
         self._removed[removed.inode] = removed
         if len(self._removed) > REMOVED_MAX:
             del self._removed[next(iter(self._removed))]
+
+    def _bound_orphans(self, removed: Entry) -> None:
+        """Keep those that were removed last: the kernel may know a file for ever, open or not."""
+        self._known_orphans[removed.inode] = removed.size
+        self._known_orphans_bytes += removed.size
+        while self._known_orphans_bytes > KNOWN_ORPHANS_BYTES_MAX:
+            self.forget(next(iter(self._known_orphans)))
 
     def _orphan(self, inode: Inode) -> Entry:
         entry = self.get(inode)

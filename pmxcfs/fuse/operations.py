@@ -73,6 +73,18 @@ class PmxcfsOperations(pyfuse3.Operations):
         )
         driver.attach_cache(self.cache)
 
+    @property
+    def opens_are_silent(self) -> bool:
+        """Whether files are opened and closed without a request."""
+        return self._open_files.takes_known_for_open
+
+    def silence_opens(self, are_silent: bool) -> None:
+        """Take every file that the kernel knows for open: it does not tell.
+
+        It must be certain that no name leads to a file that is gone.
+        """
+        self._open_files.takes_known_for_open = are_silent
+
     # Names and attributes
 
     @answers_errors
@@ -237,8 +249,9 @@ class PmxcfsOperations(pyfuse3.Operations):
         """Make a file that did not exist, whatever the flags say, and open it."""
         self._refuse_virtual(parent_inode, name)
         entry = await self._changes.create(tree_inode(parent_inode), name)
-        self._open_files.open(entry, is_synchronous=bool(flags & O_DSYNC))
         attributes = self._objects.hand_out(entry)
+        if not self.opens_are_silent:
+            self._open_files.open(entry, is_synchronous=bool(flags & O_DSYNC))
         return _handle(kernel_inode(entry.inode)), attributes
 
     @answers_errors
@@ -254,7 +267,7 @@ class PmxcfsOperations(pyfuse3.Operations):
     @answers_errors
     async def release(self, fh: int) -> None:
         """Close a file."""
-        if not is_virtual(fh):
+        if not is_virtual(fh) and not self.opens_are_silent:
             self._open_files.close(tree_inode(fh))
 
     @answers_errors

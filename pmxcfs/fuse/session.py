@@ -86,7 +86,9 @@ async def mounted(
     """
     mountpoint = await _prepare(mountpoint)
     connection = _CONNECT[binding](operations, mountpoint, OPTIONS)
-    invalidator = Invalidator(Kernel(connection))
+    kernel = Kernel(connection)
+    operations.silence_opens(kernel.forgets_names and connection.silence_opens())
+    invalidator = Invalidator(kernel)
     try:
         invalidator.start()
         operations.cache.attach(invalidator)

@@ -43,6 +43,10 @@ class Pyfuse3Connection:
         """Take no more requests."""
         pyfuse3.terminate()
 
+    def silence_opens(self) -> bool:
+        """See ``kernel.Connection``."""
+        return False
+
     def forget_attributes(self, inode: int) -> None:
         """Have the kernel forget what it remembers of an inode."""
         pyfuse3.invalidate_inode(inode, attr_only=True)

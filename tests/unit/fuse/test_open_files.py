@@ -5,6 +5,7 @@ from errno import EFBIG, ESTALE
 
 import pytest
 
+from pmxcfs.fuse import open_files
 from pmxcfs.fuse.inodes import KERNEL_ROOT
 from pmxcfs.fuse.open_files import REMOVED_MAX
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX
@@ -191,3 +192,26 @@ async def test_without_certainty_about_names_a_removed_file_cannot_be_opened() -
     await scene.others(Delete(b"f"))
     with refused(ESTALE):
         await scene.fs.open(number, 0, CONTEXT)
+
+
+async def test_known_files_that_were_removed_last_are_kept_within_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(open_files, "KNOWN_ORPHANS_BYTES_MAX", 10)
+    scene = Scene()
+    scene.fs.silence_opens(True)
+    names = ("a", "b", "c", "d")
+    numbers = {}
+    for name in names:
+        await scene.make(name, b"1234")
+        numbers[name] = await scene.find(name)
+    for name in names[:3]:
+        await scene.others(Delete(name.encode()))
+    with refused(ESTALE):
+        await scene.fs.read(numbers["a"], 0, 9)
+    await scene.fs.forget([(numbers["b"], 99)])
+    with refused(ESTALE):
+        await scene.fs.read(numbers["b"], 0, 9)
+    await scene.others(Delete(b"d"))
+    for name in ("c", "d"):
+        assert await scene.fs.read(numbers[name], 0, 9) == b"1234"
