@@ -9,6 +9,7 @@ LAB ?= lab
 NODES ?= 3
 NODE ?= 1
 CMD ?= exec bash
+PROVIDER ?=
 TEST_LIMIT_S ?= 870
 TEST_LEVELS := $(wildcard $(addprefix tests/,unit property golden sim fuse cluster e2e))
 
@@ -16,9 +17,11 @@ BIN := .venv/bin
 PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
 SIM_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
     $(if $(filter command environment,$(word 1,$(origin NODES))),--nodes $(NODES))
-export PYTHON
+export PYTHON PROVIDER
+# What makes sure of a container engine, if the provider needs one.
+ENGINE := $(if $(filter docker,$(PROVIDER)),ci/docker.sh)
 
-.PHONY: help setup check format test mixed sim sim-programs sim-selftest soak staleness mutants bench bench-check lab-up lab-status lab-exec lab-down clean
+.PHONY: help setup check format test mixed sim sim-programs sim-selftest soak staleness mutants bench bench-check e2e engine engine-stop vagrant-validate lab-up lab-status lab-exec lab-down clean
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -74,7 +77,21 @@ bench-check: setup ## whether a ratio to the reference, PMXCFS_REFERENCE, has fa
 	@mkdir -p build && $(BIN)/python -m bench.fs --out build/figures.json $(ARGS) && \
 	    $(BIN)/python -m bench.check build/figures.json
 
-lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another
+e2e: setup ## the tests on labs alone; PROVIDER=docker runs them in containers, starting and stopping the engine (ARGS='-k healing')
+	@$(if $(ENGINE),$(ENGINE) run) $(BIN)/pytest --require=root,fuse,corosync tests/e2e $(ARGS)
+
+engine: ## install and start a container engine, for PROVIDER=docker
+	@ci/docker.sh start
+
+engine-stop: ## stop it again, if it was started here and runs no container
+	@ci/docker.sh stop
+
+vagrant-validate: ## check lab/Vagrantfile, if you have vagrant (Debian: apt-get install vagrant)
+	@command -v vagrant >/dev/null || { echo 'make vagrant-validate: nothing was checked: there is no vagrant here'; exit 2; }
+	@cd lab && for nodes in 3 4 5; do NODES=$$nodes vagrant validate --ignore-provider || exit; done
+
+lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another, PROVIDER=docker for containers
+	@$(if $(ENGINE),$(ENGINE) start)
 	@$(PMXCFS_LAB) up --nodes $(NODES)
 
 lab-status: setup ## a table of the nodes: corosync, quorum, sync state, tree version, equal or not
@@ -85,6 +102,7 @@ lab-exec: setup ## run a command on a node: NODE=2 CMD='ls /etc/pve >/tmp/list'
 
 lab-down: setup ## stop the cluster and remove what it left
 	@$(PMXCFS_LAB) down
+	@ci/docker.sh stop
 
 clean: ## remove .venv, the built extension and every cache
 	@rm -rf .venv build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -24,7 +24,7 @@ from pmxcfs_lab.providers import open_lab
 
 app = typer.Typer(
     name="pmxcfs-lab",
-    help="Clusters of corosync and pmxcfs on this machine, made of namespaces, leaving no trace.",
+    help="Clusters of corosync and pmxcfs on this machine, made of namespaces or containers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,6 +32,9 @@ app = typer.Typer(
 out = Console(highlight=False, soft_wrap=True)
 progress = Console(stderr=True, highlight=False, soft_wrap=True)
 
+
+PROVIDER = "pmxcfs_lab.provider"
+"""Where the chosen provider is kept between the options and the verb."""
 
 NODE_GIVEN = re.compile(r"(?:node)?[1-9]=")
 
@@ -60,9 +63,14 @@ def choose_lab(
     lab: Annotated[
         str, typer.Option("--lab", envvar="LAB", help="Which lab; many live side by side.")
     ] = "lab",
+    provider: Annotated[
+        str | None,
+        typer.Option("--provider", envvar="PROVIDER", help="namespaces (default) or docker."),
+    ] = None,
 ) -> None:
     """Take the options that come before the verb."""
     context.obj = lab
+    context.meta[PROVIDER] = provider or None
 
 
 @app.command()
@@ -227,7 +235,7 @@ def _open(context: typer.Context) -> Lab:
     def say(line: str) -> None:
         progress.print(f"{time.monotonic() - began_s:6.1f} s  {line}", markup=False)
 
-    return open_lab(context.obj, say)
+    return open_lab(context.obj, say, context.meta[PROVIDER])
 
 
 def _command(lab: str) -> str:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pmxcfs_lab import seed
@@ -79,6 +80,7 @@ class Lab:
         databases = databases or {}
         for path in databases.values():
             seed.check_database(path)
+        plan = self._place(plan)
         self._require_everything()
         with lab_lock(self._layout.lock) as guard_fd:
             is_new = self._begin(plan, databases, owner)
@@ -180,6 +182,14 @@ class Lab:
 
     def _observer(self) -> Observer:
         return Observer(self._provider, self.plan)
+
+    def _place(self, plan: Plan) -> Plan:
+        """Return the plan with addresses of the provider's; refuse more nodes than it has."""
+        most = self._provider.nodes_max
+        if len(plan.nodes) > most:
+            raise LabError(f"The provider {self._provider_name} has at most {most} nodes.")
+        nodes = tuple(replace(node, network=self._provider.network) for node in plan.nodes)
+        return replace(plan, nodes=nodes)
 
     def _require_everything(self) -> None:
         lacking = self._provider.missing()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pmxcfs_lab.errors import LabError
@@ -11,7 +11,7 @@ NODES_MAX = 9
 """More nodes than this make corosync's timing on one machine a matter of luck."""
 
 NETWORK = "10.97.0"
-"""First three octets of all nodes' addresses. They exist only inside the lab's namespaces."""
+"""First three octets of all nodes' addresses where a lab has a network that nobody else sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,12 @@ class NodePlan:
     Attributes:
         node_id: 1 to NODES_MAX, also corosync's node id.
         binary: path of a pmxcfs executable, or None for the one beside the lab's interpreter.
+        network: first three octets of its address.
     """
 
     node_id: int
     binary: str | None = None
+    network: str = NETWORK
 
     @property
     def name(self) -> str:
@@ -34,7 +36,7 @@ class NodePlan:
     @property
     def address(self) -> str:
         """The IPv4 address on the lab's network."""
-        return f"{NETWORK}.{self.node_id}"
+        return f"{self.network}.{self.node_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +71,23 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON value from which `from_json` makes an equal plan."""
-        nodes = [{"node_id": node.node_id, "binary": node.binary} for node in self.nodes]
+        nodes = [asdict(node) for node in self.nodes]
         return {"lab": self.lab, "nodes": nodes, "local": self.local}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
         """Return the plan that `to_json` wrote; another shape raises KeyError or TypeError."""
-        nodes = tuple(NodePlan(node["node_id"], node["binary"]) for node in value["nodes"])
+        nodes = tuple(NodePlan(**node) for node in value["nodes"])
         return cls(value["lab"], nodes, value["local"])
 
 
 def make_plan(
-    lab: str, node_count: int, binaries: Mapping[str, str] | None = None, *, local: bool = False
+    lab: str,
+    node_count: int,
+    binaries: Mapping[str, str] | None = None,
+    *,
+    local: bool = False,
+    network: str = NETWORK,
 ) -> Plan:
     """Return the plan of a lab with nodes 1 to node_count.
 
@@ -89,6 +96,7 @@ def make_plan(
         node_count: 1 to NODES_MAX.
         binaries: path of another pmxcfs executable by node name.
         local: see `Plan`.
+        network: see `NodePlan`.
 
     Raises:
         LabError: too few or too many nodes, or a binary for a node outside the lab.
@@ -97,7 +105,8 @@ def make_plan(
         raise LabError(f"A lab has 1 to {NODES_MAX} nodes, not {node_count}.")
     paths = dict(binaries or {})
     nodes = tuple(
-        NodePlan(number, paths.pop(f"node{number}", None)) for number in range(1, node_count + 1)
+        NodePlan(number, paths.pop(f"node{number}", None), network)
+        for number in range(1, node_count + 1)
     )
     plan = Plan(lab, nodes, local)
     for stray in paths:

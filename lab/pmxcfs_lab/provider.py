@@ -1,4 +1,4 @@
-"""What the lab asks of whoever provides the nodes: namespaces today, containers and VMs later."""
+"""What the lab asks of whoever provides the nodes: namespaces, containers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,19 @@ class Service(StrEnum):
     PMXCFS = "pmxcfs"
 
 
+class Capability(StrEnum):
+    """What some providers' nodes have and others' have not; a test names what it needs."""
+
+    HOST_FILES = "host_files"
+    """Nodes see this machine's files, programs and libraries at the same paths."""
+
+    NINE_NODES = "nine_nodes"
+    """A lab may have nine nodes."""
+
+    NAMESPACES = "namespaces"
+    """Nodes are processes of this machine, which the lab records itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """A command that ran on a node.
@@ -40,7 +53,20 @@ class Provider(Protocol):
 
     Every method raises LabError with a sentence for people when it cannot do its work. A node is
     named as in the plan; a node that is not there is a LabError too.
+
+    Attributes:
+        nodes_max: how many nodes a lab may have.
+        capabilities: what its nodes have that others' have not.
+        python: path of the interpreter on a node that has our packages.
     """
+
+    nodes_max: int
+    capabilities: frozenset[Capability]
+    python: str
+
+    @property
+    def network(self) -> str:
+        """First three octets of the nodes' addresses in this lab, always the same."""
 
     def missing(self) -> Sequence[tuple[str, str]]:
         """Return (what this machine lacks, what to do about it), empty if nothing."""

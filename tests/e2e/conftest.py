@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import testinfra.host
+from pmxcfs_lab.docker.compose_files import MOUNTS
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.evidence import save_evidence
 from pmxcfs_lab.lab import Lab
@@ -19,6 +20,7 @@ from pmxcfs_lab.record import Owner
 from pmxcfs_lab.testinfra_backend import connect
 
 from .mixture import MIXTURES, OURS, Mixture
+from .where import CAPABILITIES, PROVIDER, REPOSITORY
 
 PREFIX = "e2e-"
 
@@ -41,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[OPEN_LABS] = {}
     config.addinivalue_line(
+        "markers", "lab_has(*capabilities): left out on providers without these (`Capability`)"
+    )
+    config.addinivalue_line(
         "markers", "mixed_only: too slow for `make test`, runs in mixed clusters (`make mixed`)"
     )
 
@@ -58,10 +63,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.needs("root", "fuse", "corosync"))
             if config.getoption("--mixed"):
                 item.add_marker(pytest.mark.needs("reference"))
-    if not config.getoption("--mixed"):
-        slow = [item for item in items if item.get_closest_marker("mixed_only")]
-        items[:] = [item for item in items if item not in slow]
-        config.hook.pytest_deselected(items=slow)
+    left_out = [item for item in items if _is_left_out(item, mixed=config.getoption("--mixed"))]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _is_left_out(item: pytest.Item, *, mixed: bool) -> bool:
+    """Whether a test is for mixed clusters only, or needs what the provider does not have."""
+    wanted = {word for mark in item.iter_markers("lab_has") for word in mark.args}
+    is_slow = item.get_closest_marker("mixed_only") is not None
+    return (is_slow and not mixed) or not wanted <= CAPABILITIES
 
 
 @pytest.hookimpl(wrapper=True)
@@ -97,6 +108,14 @@ def _no_orphans() -> None:
             open_lab(name, print).down(only_if_orphaned=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nodes_see_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give containers this checkout and what the tests write: they run programs from there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MOUNTS, f"{REPOSITORY}:{tmp_path_factory.getbasetemp()}")
+        yield
+
+
 @pytest.fixture(scope="module")
 def make_lab(pytestconfig: pytest.Config) -> Iterator[MakeLab]:
     """A function that brings a lab up; all of them are removed after the module's last test.
@@ -113,7 +132,7 @@ def make_lab(pytestconfig: pytest.Config) -> Iterator[MakeLab]:
         *,
         local: bool = False,
     ) -> Lab:
-        lab = open_lab(f"{PREFIX}{os.getpid()}-{next(SERIAL)}", print)
+        lab = open_lab(f"{PREFIX}{os.getpid()}-{next(SERIAL)}", print, PROVIDER)
         ours.append(lab)
         open_labs[lab.name] = lab
         plan = make_plan(lab.name, node_count, binaries, local=local)

@@ -3,11 +3,11 @@
 That of the reference may show a state which is a second old, so whoever reads there waits.
 """
 
-import sys
-
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
 from testinfra.host import Host
+
+from .where import PYTHON
 
 Nodes = dict[str, Host]
 
@@ -77,7 +77,7 @@ def wait_until_gone(node: Host, path: str) -> None:
 
 def errno_of_create(node: Host, path: str) -> str:
     """Return the name of the error that creating a file gives on a node, or "created"."""
-    return run(node, "%s -c %s %s", sys.executable, ERRNO_OF_CREATE, f"/etc/pve/{path}").strip()
+    return run(node, "%s -c %s %s", PYTHON, ERRNO_OF_CREATE, f"/etc/pve/{path}").strip()
 
 
 def wait_for_quorum(lab: Lab, node: str, *, expected: bool) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from pmxcfs.durable.promise import FEW_S_MAX
 from pmxcfs.durable_driver import MAJORITY_WAIT_S_MAX
 
 from .conftest import MakeLab
+from .where import PYTHON
 
 Nodes = dict[str, Host]
 
@@ -100,14 +100,14 @@ with socket.socket(socket.AF_UNIX) as connection:
 
 def save(node: Host, name: str, how: str = "fsync") -> tuple[str, float]:
     """Write a file and sync it; return "done" or the errno's name, and how long that took."""
-    result = node.run("%s -c %s %s %s %s", sys.executable, SAVE, name, f"text of {name}", how)
+    result = node.run("%s -c %s %s %s %s", PYTHON, SAVE, name, f"text of {name}", how)
     assert result.rc == 0, result.stderr
     word, took_s = json.loads(result.stdout)
     return word, took_s
 
 
 def promise(node: Host) -> str:
-    result = node.run("%s -c %s", sys.executable, STATUS)
+    result = node.run("%s -c %s", PYTHON, STATUS)
     assert result.rc == 0, result.stderr
     text: str = result.stdout.strip()
     return text
@@ -167,7 +167,7 @@ def test_fsync_is_eio_within_the_bound_when_two_of_three_daemons_hang(
 
 def test_an_isolated_node_promises_nothing(lab: Lab, nodes: Nodes) -> None:
     wait_for_promise(nodes["node3"], "majority")
-    command = f'rm -f /tmp/go /tmp/late; {sys.executable} -c "$0" >/tmp/late 2>&1 & echo $!'
+    command = f'rm -f /tmp/go /tmp/late; {PYTHON} -c "$0" >/tmp/late 2>&1 & echo $!'
     assert lab.exec("node3", "sh", "-c", command, LATE).exit_status == 0
 
     def shows(text: str) -> None:
@@ -206,7 +206,7 @@ def test_what_fsync_acknowledged_outlives_the_node_that_asked(lab: Lab, nodes: N
 def test_nonsense_in_the_durability_group_is_ignored_with_few_words(lab: Lab, nodes: Nodes) -> None:
     wait_for_promise(nodes["node1"], "majority")
     before = {name: lab.logs(name)["pmxcfs"].stat().st_size for name in nodes}
-    done = lab.exec("node3", sys.executable, "-c", JUNK)
+    done = lab.exec("node3", PYTHON, "-c", JUNK)
     assert done.stdout == b"done\n", done.stderr.decode()
     for name, node in nodes.items():
         assert save(node, f"after-nonsense-{name}")[0] == "done"
@@ -251,7 +251,7 @@ def test_with_one_reference_member_two_of_ours_are_a_majority_and_one_is_not(
     word, took_s = save(node1, "beside-the-reference")
     assert (word, took_s < SLACK_S) == ("done", True)
     groups = node1.run("corosync-cpgtool").stdout.partition("pmxcfs_durable_v1")[2]
-    assert "(10.97.0.2)" not in groups.partition("pve_")[0]
+    assert f"({lab.plan.node('node2').address})" not in groups.partition("pve_")[0]
     lab.stop("node3", [Service.PMXCFS])
     wait_for_promise(node1, "this node")
     began_s = time.monotonic()

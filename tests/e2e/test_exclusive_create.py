@@ -5,7 +5,6 @@ the same moment to make the same name.
 """
 
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from pmxcfs_lab.provider import Service
 from testinfra.host import Host
 
 from .mixture import Mixture
+from .where import PYTHON
 
 Nodes = dict[str, Host]
 
@@ -84,7 +84,7 @@ class Race:
         self.wins: Counter[str] = Counter()
         self._chance = Random(0)
         self._racers = [
-            Racer(name, _start(lab.attach_argv(node, [sys.executable, str(script), name])))
+            Racer(name, _start(lab.attach_argv(node, [PYTHON, str(script), name])))
             for node in nodes
             for name in (f"{node}-{number}" for number in range(RACERS_PER_NODE))
         ]

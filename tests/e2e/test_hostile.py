@@ -1,6 +1,5 @@
 """Whatever bytes come into the groups: nobody ends, all come back, nothing grows without end."""
 
-import sys
 from pathlib import Path
 
 from pmxcfs_lab.lab import Lab
@@ -11,6 +10,7 @@ from pmxcfs.status.kvstore import TABLE_BYTES_MAX, VALUE_BYTES_MAX
 
 from .mounts import Nodes, read, wait_for_text, write
 from .services import pid_of
+from .where import PYTHON
 
 REPOSITORY = Path(__file__).parents[2]
 ATTACKED_FROM = "node3"
@@ -24,7 +24,7 @@ FLOOD = 3 * TABLE_BYTES_MAX * 2 // VALUE_BYTES_MAX
 
 
 def attack(lab: Lab, *arguments: str) -> None:
-    program = (sys.executable, "-m", "tests.e2e.hostile", *arguments)
+    program = (PYTHON, "-m", "tests.e2e.hostile", *arguments)
     done = lab.exec(ATTACKED_FROM, "env", "-C", str(REPOSITORY), *program, timeout_s=ATTACK_S_MAX)
     assert done.stdout == b"done\n", done.stderr.decode()
 

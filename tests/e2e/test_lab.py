@@ -13,6 +13,7 @@ from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import Layout
 from pmxcfs_lab.namespaces.node import NO_OVERLAY
+from pmxcfs_lab.provider import Capability
 from pmxcfs_lab.providers import open_lab
 
 from .conftest import PREFIX, MakeLab
@@ -67,6 +68,7 @@ def links() -> str:
     return subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.lab_has(Capability.NAMESPACES)
 def test_a_lab_outlives_the_command_that_made_it_and_shows_nothing_outside(name: str) -> None:
     links_before, pve_before = links(), Path("/etc/pve").exists()
     said = succeed(name, "up", "--nodes", "1")
@@ -80,6 +82,7 @@ def test_a_lab_outlives_the_command_that_made_it_and_shows_nothing_outside(name:
     assert traces(name) == []
 
 
+@pytest.mark.lab_has(Capability.NAMESPACES)
 def test_up_twice_keeps_what_runs(name: str) -> None:
     succeed(name, "up", "--nodes", "1")
     succeed(name, "exec", "1", "--", "sh", "-c", "echo kept > /etc/pve/file")
@@ -105,6 +108,7 @@ def killed_up(name: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.lab_has(Capability.NAMESPACES)
 def test_down_leaves_nothing_of_an_up_that_was_killed(name: str, moment: str) -> None:
     killed_up(name, moment)
     records = [processes.read_record(path) for _, path in Layout(name).node_processes()]
@@ -115,12 +119,14 @@ def test_down_leaves_nothing_of_an_up_that_was_killed(name: str, moment: str) ->
 
 
 @pytest.mark.parametrize("moment", ["switch.process", "node2.sock"])
+@pytest.mark.lab_has(Capability.NAMESPACES)
 def test_up_after_an_up_that_was_killed_builds_anew(name: str, moment: str) -> None:
     killed_up(name, moment)
     succeed(name, "up", "--nodes", "2")
     assert succeed(name, "status").count("synced") == 2
 
 
+@pytest.mark.lab_has(Capability.NAMESPACES)
 def test_a_node_whose_init_was_killed_is_made_again_with_its_data(name: str) -> None:
     succeed(name, "up", "--nodes", "1")
     succeed(name, "exec", "1", "--", "sh", "-c", "echo kept > /etc/pve/file")
@@ -133,6 +139,7 @@ def test_a_node_whose_init_was_killed_is_made_again_with_its_data(name: str) -> 
     assert succeed(name, "exec", "1", "--", "cat", "/etc/pve/file") == "kept\n"
 
 
+@pytest.mark.lab_has(Capability.NAMESPACES)
 def test_a_lab_without_its_switch_is_made_again_with_its_data(name: str) -> None:
     succeed(name, "up", "--nodes", "2")
     succeed(name, "exec", "2", "--", "sh", "-c", "echo kept > /etc/pve/file")
@@ -144,6 +151,7 @@ def test_a_lab_without_its_switch_is_made_again_with_its_data(name: str) -> None
     assert succeed(name, "exec", "1", "--", "cat", "/etc/pve/file") == "kept\n"
 
 
+@pytest.mark.lab_has(Capability.NAMESPACES)
 def test_a_node_is_built_without_overlayfs_too(name: str) -> None:
     succeed(name, "up", "--nodes", "1", **{NO_OVERLAY: "1"})
     assert "overlay" not in succeed(name, "exec", "1", "--", "cat", "/proc/mounts")
@@ -152,6 +160,7 @@ def test_a_node_is_built_without_overlayfs_too(name: str) -> None:
     assert "Read-only file system" in refused.stderr
 
 
+@pytest.mark.lab_has(Capability.NAMESPACES)
 def test_a_node_has_processes_names_and_memory_of_its_own(name: str) -> None:
     succeed(name, "up", "--nodes", "1")
     assert succeed(name, "exec", "1", "--", "hostname") == "node1\n"
@@ -183,6 +192,7 @@ def test_two_labs_side_by_side_do_not_see_each_other(make_lab: MakeLab) -> None:
     one.trees_are_equal()
 
 
+@pytest.mark.lab_has(Capability.NINE_NODES)
 def test_nine_nodes_come_up(make_lab: MakeLab) -> None:
     lab = make_lab(9)
     lab.trees_are_equal()

@@ -1,6 +1,5 @@
 """Changes that no other node has are not lost without a trace; merely stale nodes keep nothing."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,10 +7,12 @@ from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Service
 from testinfra.host import Host
 
+from .where import PYTHON
+
 Nodes = dict[str, Host]
 
 STATE = "/var/lib/pve-cluster"
-TOOL = str(Path(sys.executable).with_name("pmxcfs-db"))
+TOOL = str(Path(PYTHON).with_name("pmxcfs-db"))
 
 
 def run(node: Host, command: str, *arguments: str) -> str:

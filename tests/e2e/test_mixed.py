@@ -6,7 +6,6 @@ that is a second old (the kernel keeps attributes that long), so whoever reads t
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from testinfra.host import Host
 from tests.golden import archives
 
 from .conftest import MakeLab
+from .where import PYTHON
 
 pytestmark = pytest.mark.needs("reference")
 
@@ -83,7 +83,7 @@ def entries_of(node: Host) -> list[tuple[str, int, str]]:
 def ask(lab: Lab, node: str, *arguments: str) -> None:
     """Have a management client ask the daemon of a node for something."""
     program = Path(__file__).with_name("ipc_client.py").read_text()
-    answer = lab.exec(node, sys.executable, "-c", program, *arguments)
+    answer = lab.exec(node, PYTHON, "-c", program, *arguments)
     assert answer.exit_status == 0, answer.stderr
 
 
@@ -119,7 +119,7 @@ def test_metrics_end_up_in_equal_files_on_all_nodes(lab: Lab, nodes: Nodes) -> N
     now_s = int(time.time())
     for key, text in archives.values(now_s):
         ask(lab, THEIRS, "set", key, text)
-    look = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.golden.archives", str(now_s))
+    look = ("env", f"PYTHONPATH={ROOT}", PYTHON, "-m", "tests.golden.archives", str(now_s))
 
     def check() -> None:
         theirs, *ours = [lab.exec(name, *look).stdout for name in (THEIRS, *OURS)]

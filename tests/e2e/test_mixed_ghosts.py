@@ -4,7 +4,6 @@ The reference waits for the ghost for as long as it is there, so a mixed cluster
 """
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from pmxcfs.waits.ghosts import SILENCE_S_MAX
 from .conftest import MakeLab
 from .haunting import Nodes, haunt
 from .mounts import SETTLES_WITHIN_S, run, wait_for_text, write
+from .where import PYTHON
 
 pytestmark = pytest.mark.needs("reference")
 
@@ -60,7 +60,7 @@ def test_ours_answer_in_time_and_all_are_equal_when_the_ghosts_node_is_back(
     enough_s = time.monotonic() + 2 * SILENCE_S_MAX
     while time.monotonic() < enough_s:
         name = f"asked-{len(answers)}"
-        asked = run(nodes[ours], "%s -c %s %s", sys.executable, ASK, f"/etc/pve/{name}")
+        asked = run(nodes[ours], "%s -c %s %s", PYTHON, ASK, f"/etc/pve/{name}")
         answers[name], took_s = asked.split()
         assert float(took_s) < ANSWER_WAIT_S_MAX + SLACK_S
         assert answers[name] in ("done", "EBUSY", "EIO", "EACCES")

@@ -6,7 +6,6 @@ reference reads beyond the end of a request, and what it does worse: those have 
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from errno import EACCES, EPERM
 from pathlib import Path
@@ -16,6 +15,7 @@ from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
 
 from .conftest import MakeLab
+from .where import PYTHON
 
 pytestmark = pytest.mark.needs("reference")
 
@@ -64,7 +64,7 @@ def ask(
     program = Path(__file__).with_name("ipc_client.py").read_text()
     asked = json.dumps([(number, payload.hex()) for number, payload in questions]).encode()
     arguments = ("ask", "pve2", str(uid), str(gid))
-    answer = lab.exec(node, sys.executable, "-c", program, *arguments, stdin=asked)
+    answer = lab.exec(node, PYTHON, "-c", program, *arguments, stdin=asked)
     assert answer.exit_status == 0, answer.stderr
     answers = json.loads(answer.stdout)
     if isinstance(answers, int):

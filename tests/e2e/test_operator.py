@@ -4,7 +4,6 @@ Each fault is real: a cut network, a stopped or killed corosync, a stopped daemo
 """
 
 import json
-import sys
 import time
 from typing import Any
 
@@ -16,11 +15,13 @@ from testinfra.host import Host
 from tests.e2e.mounts import Nodes, run, write
 from tests.e2e.services import stopped
 
+from .where import PYTHON
+
 WITHIN_S = 30.0
 ANSWER_S_MAX = 30.0
 """Corosync gets some seconds of this at the most, Python's start on a busy machine the rest."""
 
-CTL = f"{sys.executable} -m pmxcfs.tools.ctl"
+CTL = f"{PYTHON} -m pmxcfs.tools.ctl"
 STATE = "/var/lib/pve-cluster"
 
 

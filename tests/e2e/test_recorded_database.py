@@ -2,7 +2,6 @@
 
 import grp
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from pmxcfs_lab.testinfra_backend import connect
 
 from . import recorded
 from .conftest import MakeLab
+from .where import PYTHON
 
 Entry = dict[str, Any]
 
@@ -103,7 +103,7 @@ def lab_of_view(make_lab: MakeLab, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def seen_on(lab: Lab, node: str) -> dict[str, Any]:
-    completed = lab.exec(node, sys.executable, "-c", STAT_ALL)
+    completed = lab.exec(node, PYTHON, "-c", STAT_ALL)
     assert completed.exit_status == 0, completed.stderr.decode()
     seen: dict[str, Any] = json.loads(completed.stdout)
     return seen

@@ -1,6 +1,5 @@
 """Random operations on one node of three: right there, and the same on the others afterwards."""
 
-import sys
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from pmxcfs_lab.lab import Lab
 from testinfra.host import Host
 
 from .mixture import Mixture
+from .where import PYTHON
 
 REPOSITORY = Path(__file__).parents[2]
 WRITERS = 4
@@ -21,7 +21,7 @@ def test_every_node_has_what_random_operations_on_one_left(
     """The soak itself compares the answers of ours with files in memory; the reference's differ."""
     assert nodes["node1"].run("mkdir /etc/pve/soak").rc == 0
     for seed, writer in enumerate(islice(cycle(mixture.ours), WRITERS)):
-        soak = (sys.executable, "-m", "tests.fuse.soak", "/etc/pve/soak", "--keep")
+        soak = (PYTHON, "-m", "tests.fuse.soak", "/etc/pve/soak", "--keep")
         numbers = ("--seed", str(seed), "--ops", str(OPERATIONS))
         done = lab.exec(
             writer, "env", "-C", str(REPOSITORY), *soak, *numbers, timeout_s=SOAKS_WITHIN_S

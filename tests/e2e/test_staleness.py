@@ -18,6 +18,8 @@ from testinfra.host import Host
 from tests.e2e import stale_worker
 from tests.e2e.staleness import LEGAL_FOR_S, Seen, Written, illegal
 
+from .where import PYTHON
+
 READS_MIN = int(os.environ.get("STALENESS_READS", "20000"))
 READERS_PER_NODE = 1
 FILES = ("small.1", "small.2", "pages.1", "replaced.1", "replaced.2")
@@ -32,7 +34,7 @@ class Worker:
     """A process on a node."""
 
     def __init__(self, lab: Lab, node: str, role: str, name: str) -> None:
-        command = [sys.executable, stale_worker.__file__, role, name, str(DIRECTORY)]
+        command = [PYTHON, stale_worker.__file__, role, name, str(DIRECTORY)]
         self._process = subprocess.Popen(
             lab.attach_argv(node, command),
             stdin=subprocess.PIPE,

@@ -1,7 +1,6 @@
 """What the nodes of a cluster know of each other, through partitions, crashes and restarts."""
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pmxcfs_lab.provider import Service
 from testinfra.host import Host
 
 from .test_mixed import ask
+from .where import PYTHON
 
 Nodes = dict[str, Host]
 
@@ -136,7 +136,7 @@ def test_a_name_that_leads_nowhere_is_refused_with_advice(lab: Lab, nodes: Nodes
     write_hosts = ["sh", "-c", "cat > /etc/hosts"]
     lab.exec("node3", *write_hosts, stdin=others)
     try:
-        result = lab.exec("node3", str(Path(sys.executable).with_name("pmxcfs")), "-f")
+        result = lab.exec("node3", str(Path(PYTHON).with_name("pmxcfs")), "-f")
     finally:
         lab.exec("node3", *write_hosts, stdin=hosts)
     assert result.exit_status == 255

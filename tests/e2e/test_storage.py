@@ -1,10 +1,10 @@
 """A node whose database is locked for too long leaves, the others go on, and it comes back."""
 
-import sys
-
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
 from testinfra.host import Host
+
+from .where import PYTHON
 
 DATABASE = "/var/lib/pve-cluster/config.db"
 WITHIN_S = 60.0
@@ -27,7 +27,7 @@ def state_of(node: Host) -> tuple[str, bool]:
         "s.connect('/run/pve-cluster/status.sock'); line = json.loads(s.makefile().readline()); "
         "print(line['sync'], line['database_failed'])"
     )
-    word, has_failed = node.run("%s -c %s", sys.executable, program).stdout.split()
+    word, has_failed = node.run("%s -c %s", PYTHON, program).stdout.split()
     return word, has_failed == "True"
 
 
@@ -39,7 +39,7 @@ def test_a_node_with_a_locked_database_leaves_and_comes_back_with_all_that_it_mi
     release = "/run/pve-cluster/release-the-lock"
     started = victim.run(
         "nohup %s -c %s %s %s >/run/pve-cluster/holder 2>&1 &",
-        sys.executable,
+        PYTHON,
         HOLD_THE_LOCK,
         DATABASE,
         release,

@@ -4,7 +4,6 @@ Whoever hangs is stopped with SIGSTOP for longer than the bounds of those who wa
 """
 
 import json
-import sys
 import time
 from functools import partial
 
@@ -19,6 +18,7 @@ from pmxcfs.driver import ANSWER_WAIT_S_MAX
 from pmxcfs.waits.stalls import STALL_S_MAX
 
 from .services import stopped
+from .where import PYTHON
 
 Nodes = dict[str, Host]
 
@@ -108,7 +108,7 @@ print("answered")
 
 def look(node: Host) -> str:
     """Read everything that can be read; return the sync word. The test fails if it takes long."""
-    result = node.run("timeout 20 %s -c %s", sys.executable, LOOK)
+    result = node.run("timeout 20 %s -c %s", PYTHON, LOOK)
     assert result.rc == 0, result.stderr
     took_s, text, shortest, word = json.loads(result.stdout)
     assert took_s < LOOK_S_MAX, f"reading took {took_s} s"
@@ -118,7 +118,7 @@ def look(node: Host) -> str:
 
 def ask(node: Host, name: str) -> tuple[str, float]:
     """Create a file; return "done" or the errno's name, and how long that took."""
-    result = node.run("%s -c %s %s", sys.executable, ASK, name)
+    result = node.run("%s -c %s %s", PYTHON, ASK, name)
     assert result.rc == 0, result.stderr
     word, took_s = json.loads(result.stdout)
     return word, took_s
@@ -126,7 +126,7 @@ def ask(node: Host, name: str) -> tuple[str, float]:
 
 def start(lab: Lab, node: str, script: str, *arguments: str, output: str) -> int:
     """Start a script on a node and leave it to itself; return its process id."""
-    command = f'{sys.executable} -c "$0" "$@" >{output} 2>&1 & echo $!'
+    command = f'{PYTHON} -c "$0" "$@" >{output} 2>&1 & echo $!'
     completed = lab.exec(node, "sh", "-c", command, script, *arguments)
     return int(completed.stdout)
 
@@ -217,7 +217,7 @@ def test_a_hanging_corosync_costs_writers_a_bound_and_not_the_end_of_the_daemon(
     lab: Lab, nodes: Nodes
 ) -> None:
     files, new = CALLERS_MAX + 50, 20
-    lab.exec("node1", sys.executable, "-c", CROWD, str(files), str(new), "prepare")
+    lab.exec("node1", PYTHON, "-c", CROWD, str(files), str(new), "prepare")
     with stopped(lab, "node1", Service.COROSYNC):
         started_s = time.monotonic()
         start(lab, "node1", CROWD, str(files), str(new), "ask", output="/tmp/crowd")

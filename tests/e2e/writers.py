@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
+
+from .where import PYTHON
 
 ENDS_WITHIN_S = 60.0
 GOES_ON_WITHIN_S = 60.0
@@ -101,6 +102,6 @@ def writing(lab: Lab, nodes: Sequence[str], top: str, folder: Path) -> Iterator[
 
 def _start(lab: Lab, node: str, top: str, script: Path) -> Writer:
     progress = script.with_name(f"{node}.progress")
-    argv = lab.attach_argv(node, [sys.executable, str(script), node, top, str(progress)])
+    argv = lab.attach_argv(node, [PYTHON, str(script), node, top, str(progress)])
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     return Writer(node, top, process, progress)

@@ -1,6 +1,7 @@
 """The provider `namespaces`: composes nodes and the network into what the lab asks for."""
 
 import shutil
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,8 +14,8 @@ from pmxcfs_lab.layout import Layout
 from pmxcfs_lab.namespaces import requirements
 from pmxcfs_lab.namespaces.network import Network
 from pmxcfs_lab.namespaces.node import Node
-from pmxcfs_lab.plan import Plan
-from pmxcfs_lab.provider import Completed, Groups, Say, Service
+from pmxcfs_lab.plan import NETWORK, NODES_MAX, Plan
+from pmxcfs_lab.provider import Capability, Completed, Groups, Say, Service
 
 SWITCH = "switch"
 """Name of the record of the process that holds the bridges' network namespace."""
@@ -27,6 +28,11 @@ POLL_S = 0.02
 
 class NamespacesProvider:
     """Nodes of one lab made of Linux namespaces. Implements `pmxcfs_lab.provider.Provider`."""
+
+    nodes_max = NODES_MAX
+    capabilities = frozenset(Capability)
+    network = NETWORK
+    python = sys.executable
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout

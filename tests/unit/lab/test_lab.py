@@ -7,8 +7,8 @@ import pytest
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import Layout
-from pmxcfs_lab.plan import Plan, make_plan
-from pmxcfs_lab.provider import Completed, Groups, Provider, Say, Service
+from pmxcfs_lab.plan import NETWORK, Plan, make_plan
+from pmxcfs_lab.provider import Capability, Completed, Groups, Provider, Say, Service
 from pmxcfs_lab.record import LabRecord, Owner
 
 PLAN = make_plan("lab", 2)
@@ -16,6 +16,11 @@ PLAN = make_plan("lab", 2)
 
 class PaperNodes:
     """A provider whose nodes exist on paper: every service that was started serves at once."""
+
+    nodes_max = 5
+    capabilities: frozenset[Capability] = frozenset()
+    network = NETWORK
+    python = "python3"
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -240,3 +245,17 @@ def test_a_verb_for_a_node_that_is_not_there_is_refused(lab: Lab) -> None:
     lab.up(PLAN)
     with pytest.raises(LabError, match="no node7"):
         lab.kill("node7")
+
+
+def test_more_nodes_than_the_provider_has_are_refused(tmp_path: Path) -> None:
+    lab = Lab(Layout("lab", tmp_path / "run", tmp_path / "state"), PaperNodes(), "paper")
+    with pytest.raises(LabError, match="paper has at most 5 nodes"):
+        lab.up(make_plan("lab", 6))
+
+
+def test_nodes_get_addresses_of_the_providers_network(tmp_path: Path) -> None:
+    nodes = PaperNodes()
+    nodes.network = "10.97.7"
+    lab = Lab(Layout("lab", tmp_path / "run", tmp_path / "state"), nodes, "paper")
+    lab.up(make_plan("lab", 2))
+    assert [node.address for node in lab.plan.nodes] == ["10.97.7.1", "10.97.7.2"]

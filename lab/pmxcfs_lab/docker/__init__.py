@@ -1,0 +1,1 @@
+"""The provider `docker`: nodes are containers of lab/docker-compose.yml."""

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Make a Debian machine a node: packages, /opt/pmxcfs, corosync.conf, services. Run as root by lab/Vagrantfile.
+#
+# NODES, SUBNET (three octets; nodeN has .10+N) and CLUSTER describe the cluster; the repository is in SOURCE.
+# May be run again: it installs what has changed, and leaves the database and a newer corosync.conf alone.
+set -euo pipefail
+readonly NODES=${NODES:-3} SUBNET=${SUBNET:-192.168.56} CLUSTER=${CLUSTER:-lab} SOURCE=${SOURCE:-/srv/pmxcfs}
+export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1
+
+address() { printf '%s.%s' "$SUBNET" $((10 + $1)); }
+
+install_packages() {
+    local packages
+    packages=$(sed -e 's/#.*//' "$SOURCE/ci/apt-packages.txt" "$SOURCE/lab/image-packages.txt" | sort -u)
+    apt-get -q update
+    # shellcheck disable=SC2086  # one argument per package is meant
+    RUNLEVEL=1 apt-get -q -y --no-install-recommends install $packages
+}
+
+install_pmxcfs() {
+    [ -x /opt/pmxcfs/bin/python ] || python3 -m venv /opt/pmxcfs
+    /opt/pmxcfs/bin/pip install -q --upgrade --force-reinstall --no-deps "$SOURCE"
+    /opt/pmxcfs/bin/pip install -q "$SOURCE"
+}
+
+# A node's own name must lead to its address, never to 127.x.
+write_hosts() {
+    local number
+    sed -i -E '/\snode[1-5](\s|$)/d' /etc/hosts
+    for ((number = 1; number <= NODES; number++)); do
+        printf '%s node%s\n' "$(address "$number")" "$number"
+    done >>/etc/hosts
+}
+
+node_sections() {
+    local number
+    for ((number = 1; number <= NODES; number++)); do
+        printf '  node {\n    name: node%s\n    nodeid: %s\n    quorum_votes: 1\n    ring0_addr: %s\n  }\n' \
+            "$number" "$number" "$(address "$number")"
+    done
+}
+
+write_corosync_conf() {
+    grep -qs "cluster_name: $CLUSTER\$" /etc/corosync/corosync.conf && return
+    mkdir -p /etc/corosync /var/log/corosync
+    cat >/etc/corosync/corosync.conf <<CONF
+totem {
+  version: 2
+  cluster_name: $CLUSTER
+  config_version: 1
+  transport: knet
+  ip_version: ipv4
+  link_mode: passive
+  secauth: off
+  interface {
+    linknumber: 0
+  }
+}
+
+nodelist {
+$(node_sections)
+}
+
+quorum {
+  provider: corosync_votequorum
+}
+
+logging {
+  to_syslog: yes
+  to_logfile: yes
+  logfile: /var/log/corosync/corosync.log
+}
+CONF
+}
+
+write_service() {
+    cat >/etc/systemd/system/pmxcfs.service <<UNIT
+[Unit]
+Description=The Proxmox cluster file system
+Wants=corosync.service
+After=corosync.service
+
+[Service]
+ExecStart=/opt/pmxcfs/bin/pmxcfs -f
+KillMode=mixed
+TimeoutStopSec=20
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+}
+
+start_services() {
+    systemctl daemon-reload
+    systemctl enable -q corosync pmxcfs
+    systemctl restart corosync pmxcfs
+}
+
+install_packages
+install_pmxcfs
+write_hosts
+write_corosync_conf
+mkdir -p /etc/pve /var/lib/pve-cluster
+write_service
+start_services
+printf '%s is a node of "%s"\n' "$(hostname)" "$CLUSTER"
