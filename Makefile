@@ -29,7 +29,7 @@ help: ## this text
 	@echo '  make lab-up     three nodes on this machine, from nothing (root, Debian 12 or 13)'
 	@echo '  make test       every test'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Debian packages, .venv and the built extension (the others call it; PYTHON=python3.12 chooses)
 	@ci/setup.sh

@@ -56,6 +56,8 @@ def test_the_labs_name_may_come_from_the_environment(
     [
         (["--lab", "A/B", "status"], "cannot name a lab"),
         (["up", "--nodes", "10"], "1 to 9 nodes"),
+        (["--provider", "podman", "up"], 'There is no provider "podman"'),
+        (["--provider", "docker", "up", "--nodes", "6"], "docker has at most 5 nodes"),
         (["up", "--binary", "2=/nonexistent"], "no file /nonexistent"),
         (["up", "--binary", "/bin/true"], "is no NODE=PATH"),
         (["up", "--database", "/nonexistent"], "no file /nonexistent"),
