@@ -36,7 +36,7 @@ SELECT CAST(type AS BLOB), CAST(name AS BLOB), rootpage, CAST(sql AS BLOB) FROM 
 # Statistics that SQLite's ANALYZE leaves behind; they hold nothing that could be executed.
 _STATISTICS = "sqlite_stat"
 _DECLARATION_WORDS = COLUMNS.keys() | {
-    *("create", "table", "if", "not", "exists", TABLE),
+    *("create", "table", "not", TABLE),
     *("integer", "primary", "key", "null", "check", "typeof", "text", "blob"),
 }
 

@@ -1,6 +1,7 @@
 """Nothing that a database file says of itself is executed or believed."""
 
 from pathlib import Path
+from typing import cast
 
 import apsw
 import pytest
@@ -157,3 +158,121 @@ def test_checks_of_the_declaration_are_back_after_the_pages_were_looked_at(tmp_p
     assert vetting.page_faults(connection) == []
     assert connection.pragma("ignore_check_constraints") == 0
     connection.close()
+
+
+def test_a_value_may_be_as_large_as_the_whole_file_system(connection: apsw.Connection) -> None:
+    assert connection.limit(apsw.SQLITE_LIMIT_LENGTH) == 128 * 2**20
+
+
+def test_a_database_in_memory_is_no_file_of_one_byte() -> None:
+    connection = apsw.Connection(":memory:")
+    assert vetting.schema_faults(connection) == []
+    connection.close()
+
+
+def test_an_empty_table_takes_no_more_pages_than_are_said(tmp_path: Path) -> None:
+    Database.open(tmp_path / "x.db", 0).close()
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("DELETE FROM tree")
+    connection.execute("VACUUM")
+    assert connection.pragma("page_count") == vetting.PAGES_WITHOUT_ROWS
+    connection.close()
+
+
+def test_an_index_of_sqlites_own_is_named_too(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("CREATE TABLE other (x UNIQUE)")
+    faults = vetting.schema_faults(connection)
+    connection.close()
+    assert "it has the index 'sqlite_autoindex_other_1', which does not belong into it" in faults
+
+
+def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("CREATE TABLE other (x)")
+    connection.execute("PRAGMA writable_schema = 1")
+    connection.execute(
+        "UPDATE sqlite_schema SET name = CAST(x'6fff' AS TEXT), tbl_name = CAST(x'6fff' AS TEXT),"
+        " sql = CAST(x'435245415445205441424c45206fff20287829' AS TEXT)"
+    )
+    faults = vetting.schema_faults(connection)
+    connection.close()
+    assert r"it has the table 'o\\xff', which does not belong into it" in faults
+
+
+def test_odd_words_are_named_in_order(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("CREATE TABLE tree (f, e, d, c, b, a)")
+    (sentence,) = vetting.schema_faults(connection)
+    connection.close()
+    assert sentence.endswith("has odd words: a, b, c, d, e, f")
+
+
+def _with_broken_leaves(path: Path) -> apsw.Connection:
+    """Make a database two of whose pages of rows are nonsense."""
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE tree (x)")
+    connection.execute("BEGIN")
+    for _ in range(200):
+        connection.execute("INSERT INTO tree VALUES (randomblob(200))")
+    connection.execute("COMMIT")
+    size = connection.pragma("page_size")
+    connection.close()
+    pages = bytearray(path.read_bytes())
+    for number in (4, 6):
+        pages[(number - 1) * size : number * size] = bytes(size)
+    path.write_bytes(pages)
+    return apsw.Connection(str(path))
+
+
+def test_as_many_faults_of_pages_are_looked_for_as_asked(tmp_path: Path) -> None:
+    connection = _with_broken_leaves(tmp_path / "x.db")
+    assert len(vetting.page_faults(connection)) == 1
+    assert len(vetting.page_faults(connection, at_most=100)) > 1
+    connection.close()
+
+
+def test_a_fault_of_a_page_is_told_without_a_heading(tmp_path: Path) -> None:
+    connection = _with_broken_leaves(tmp_path / "x.db")
+    for fault in vetting.page_faults(connection, at_most=100):
+        assert not fault.startswith("***")
+        assert "page" in fault.lower()
+    connection.close()
+
+
+@pytest.mark.parametrize("root", ["1", "0", "'x'"])
+def test_a_table_whose_rows_begin_nowhere_of_its_own_is_no_ordinary_one(
+    tmp_path: Path, root: str
+) -> None:
+    Database.open(tmp_path / "x.db", 0).close()
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("PRAGMA writable_schema = 1")
+    connection.execute(f"UPDATE sqlite_schema SET rootpage = {root}")
+    assert vetting.schema_faults(connection)[0] == "'tree' is no ordinary table"
+    connection.close()
+
+
+def test_only_tables_count_as_statistics(tmp_path: Path) -> None:
+    Database.open(tmp_path / "x.db", 0).close()
+    connection = apsw.Connection(str(tmp_path / "x.db"))
+    connection.execute("CREATE VIEW v AS SELECT 1")
+    connection.execute("PRAGMA writable_schema = 1")
+    connection.execute("UPDATE sqlite_schema SET name = 'sqlite_stat1' WHERE type = 'view'")
+    assert vetting.schema_faults(connection) == [
+        "it has the view 'sqlite_stat1', which does not belong into it"
+    ]
+    connection.close()
+
+
+class _EndsTheSearch:
+    """A connection to a file whose damage ends the search before anything was found."""
+
+    def execute(self, statement: str) -> list[tuple[str]]:
+        if "quick_check" in statement:
+            raise apsw.CorruptError
+        return []
+
+
+def test_damage_that_ends_the_search_at_once_is_an_error() -> None:
+    with pytest.raises(apsw.CorruptError):
+        vetting.page_faults(cast(apsw.Connection, _EndsTheSearch()))
