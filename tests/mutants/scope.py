@@ -38,6 +38,8 @@ _DCDB = (
     "tests/golden/test_replay.py",
     "tests/sim/test_scenarios.py",
     "tests/sim/test_transcripts.py",
+    "tests/unit/test_tap.py",
+    "tests/sim/test_durable.py",
 )
 
 _WAITING = ("tests/unit/test_patience.py", "tests/unit/test_driver.py")

@@ -192,3 +192,12 @@ def test_a_leader_whose_updates_do_not_end_does_not_fill_our_memory(
         mine.collect_update(update)
     mine.drop_sync()
     mine.collect_update(update)
+
+
+def test_what_is_applied_is_counted_and_what_is_refused_is_not() -> None:
+    mine = application()
+    assert (mine.applied, mine.applied_bytes) == (0, 0)
+    deliver(mine, OTHER, Create(b"a"))
+    deliver(mine, ME, Write(b"a", 0, b"four"))
+    deliver(mine, ME, Create(b"a"))
+    assert (mine.applied, mine.applied_bytes) == (2, 4)
