@@ -1,0 +1,1 @@
+"""Recorded runs: the folder one leaves, and what is shown of it."""
