@@ -21,7 +21,7 @@ export PYTHON PROVIDER
 # What makes sure of a container engine, if the provider needs one.
 ENGINE := $(if $(filter docker,$(PROVIDER)),ci/docker.sh)
 
-.PHONY: help setup check format test mixed sim sim-programs sim-selftest soak staleness mutants bench bench-check e2e engine engine-stop vagrant-validate lab-up lab-status lab-exec lab-down clean
+.PHONY: help setup lock check format test mixed sim sim-programs sim-selftest soak staleness mutants bench bench-check e2e engine engine-stop vagrant-validate lab-up lab-status lab-exec lab-down clean
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -33,6 +33,9 @@ help: ## this text
 
 setup: ## Debian packages, .venv and the built extension (the others call it; PYTHON=python3.12 chooses)
 	@ci/setup.sh
+
+lock: ## pin the Python packages anew, with hashes, where pyproject.toml asks for it; UPGRADE=1 takes the newest of all
+	@ci/lock.sh
 
 check: setup ## ruff, mypy --strict and the import layers, under a minute
 	@ci/check.sh

@@ -176,13 +176,22 @@ ensure_venv() {
     fi
 }
 
+# pip_install LABEL ARGUMENT...
+pip_install() {
+    local label=$1
+    shift
+    run "pip install: $label" "$VENV/bin/python" -m pip install --progress-bar off "$@" && return
+    rm -f "$HALF_MADE"  # pip undoes what it could not finish; only a kill leaves half of something
+    last_lines 20
+    fail "pip could not install: $label."
+}
+
 install_python_packages() {
     touch "$HALF_MADE"
-    if ! run "pip install" "$VENV/bin/python" -m pip install --progress-bar off -e '.[dev]'; then
-        rm -f "$HALF_MADE"  # pip undoes what it could not finish; only a kill leaves half of something
-        last_lines 20
-        fail "pip could not install the Python packages or build the extension."
-    fi
+    # Nothing but what is pinned, with its hash: not even to build what comes as sources.
+    pip_install "what builds packages" --require-hashes -r ci/locked/build.txt
+    pip_install "Python packages" --no-build-isolation --require-hashes -r ci/locked/development.txt
+    pip_install "pmxcfs and its extension" --no-build-isolation --no-deps -e .
     "$VENV/bin/python" -c 'import apsw, pyfuse3, rrdtool, trio, pmxcfs._corosync, pmxcfs._libfuse' >>"$LOG" 2>&1 || {
         last_lines
         fail "the Python packages are there, but do not import."
@@ -197,7 +206,7 @@ fingerprint() {
     {
         say "$ROOT"
         "$PYTHON" -c 'import sys; print(sys.version, sys.base_prefix)'
-        cat pyproject.toml setup.py pmxcfs/ffi_build.py pmxcfs/fuse_build.py ci/apt-packages.txt ci/setup.sh
+        cat pyproject.toml setup.py pmxcfs/ffi_build.py pmxcfs/fuse_build.py ci/apt-packages.txt ci/locked/*.txt ci/setup.sh
     } 2>/dev/null | sha256sum | cut -d' ' -f1
 }
 
@@ -231,7 +240,7 @@ main() {
     step 3 "Python and .venv"
     check_python
     ensure_venv
-    step 4 "Python packages and the corosync extension"
+    step 4 "Python packages (ci/locked) and the corosync extension"
     install_python_packages
     fingerprint >"$STAMP.new" && mv "$STAMP.new" "$STAMP"
     say "setup: done in $SECONDS s"

@@ -45,29 +45,29 @@ choose_base() {
 # The base's Python is this release's own, and so must be the one that makes the wheels.
 ensure_pip() {
     [ -x build/image-venv/bin/pip ] || /usr/bin/python3 -m venv build/image-venv >&2 || fail "python3-venv is missing."
+    build/image-venv/bin/pip install -q --require-hashes -r ci/locked/build.txt >&2 || fail "pip could not install ci/locked/build.txt."
 }
 
-# Dependencies are made anew when pyproject.toml has changed, our own wheel whenever its sources have.
+# Dependencies are made anew when other ones are pinned, our own wheel whenever its sources have changed.
 make_wheels() {
     local stamp=$WHEELS/dependencies/.made-for wanted
-    wanted=$(fingerprint pyproject.toml)
+    wanted=$(fingerprint ci/locked/daemon.txt)
     ensure_pip
     rm -f "$WHEELS"/pmxcfs/*.whl
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         say "making wheels of what the daemon needs (a minute)"
         rm -f "$WHEELS"/dependencies/*.whl
-        nice build/image-venv/bin/pip wheel -q --progress-bar off -w "$WHEELS/dependencies" . >&2 || fail "pip could not make the wheels."
-        mv "$WHEELS"/dependencies/pmxcfs-*.whl "$WHEELS/pmxcfs/"
+        nice build/image-venv/bin/pip wheel -q --progress-bar off --no-build-isolation --require-hashes \
+            -r ci/locked/daemon.txt -w "$WHEELS/dependencies" >&2 || fail "pip could not make the wheels."
         printf '%s' "$wanted" >"$stamp"
-    else
-        nice build/image-venv/bin/pip wheel -q --no-deps -w "$WHEELS/pmxcfs" . >&2 || fail "pip could not make our wheel."
     fi
+    nice build/image-venv/bin/pip wheel -q --no-build-isolation --no-deps -w "$WHEELS/pmxcfs" . >&2 || fail "pip could not make our wheel."
 }
 
 exec 9>>lab/wheelhouse/.lock && flock 9
 readonly WHEELS=lab/wheelhouse RELEASE=$(release)
 docker info >/dev/null 2>&1 || fail "no container engine answers." "ci/docker.sh start installs and starts one."
-IMAGE=pmxcfs-lab:$({ sources; cat lab/Dockerfile lab/image-packages.txt pyproject.toml setup.py pmxcfs/ffi_build.py; printf '%s' "${BASE:-}"; } | fingerprint -)
+IMAGE=pmxcfs-lab:$({ sources; cat lab/Dockerfile lab/image-packages.txt ci/locked/*.txt pyproject.toml setup.py pmxcfs/ffi_build.py; printf '%s' "${BASE:-}"; } | fingerprint -)
 if ! has_image "$IMAGE"; then
     BASE=$(choose_base)
     case $BASE in

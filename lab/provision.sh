@@ -19,8 +19,9 @@ install_packages() {
 
 install_pmxcfs() {
     [ -x /opt/pmxcfs/bin/python ] || python3 -m venv /opt/pmxcfs
-    /opt/pmxcfs/bin/pip install -q --upgrade --force-reinstall --no-deps "$SOURCE"
-    /opt/pmxcfs/bin/pip install -q "$SOURCE"
+    /opt/pmxcfs/bin/pip install -q --require-hashes -r "$SOURCE/ci/locked/build.txt"
+    /opt/pmxcfs/bin/pip install -q --no-build-isolation --require-hashes -r "$SOURCE/ci/locked/daemon.txt"
+    /opt/pmxcfs/bin/pip install -q --no-build-isolation --force-reinstall --no-deps "$SOURCE"
 }
 
 # A node's own name must lead to its address, never to 127.x.
