@@ -5,22 +5,20 @@ import os
 import re
 import shutil
 import sys
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from pmxcfs_lab import view
+from pmxcfs_lab import cli_faults, view
+from pmxcfs_lab.console import PROVIDER, open_chosen, out, progress
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import existing_labs
 from pmxcfs_lab.observer import SETTLED_WITHIN_S
 from pmxcfs_lab.plan import make_plan, node_name, parse_assignments
 from pmxcfs_lab.provider import Service
-from pmxcfs_lab.providers import open_lab
 
 app = typer.Typer(
     name="pmxcfs-lab",
@@ -29,13 +27,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=True)
-progress = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-PROVIDER = "pmxcfs_lab.provider"
-"""Where the chosen provider is kept between the options and the verb."""
-
 NODE_GIVEN = re.compile(r"(?:node)?[1-9]=")
 
 
@@ -104,7 +95,7 @@ def up(
     plan = make_plan(context.obj, nodes, binaries, local=local)
     for name in databases:
         plan.node(name)
-    opened = _open(context)
+    opened = open_chosen(context)
     opened.up(plan, databases, within_s=within)
     _show(opened)
     out.print(view.try_next(_command(plan.lab), plan), markup=False)
@@ -116,7 +107,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show who is there, quorate, in sync and equal."""
-    opened = _open(context)
+    opened = open_chosen(context)
     if as_json:
         value = view.status_json(opened.name, opened.statuses(), opened.groups())
         out.print(json.dumps(value), markup=False)
@@ -138,14 +129,14 @@ def execute(
     command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="What to run there.")],
 ) -> None:
     """Run a command on a node with this terminal; its exit status becomes ours."""
-    argv = _open(context).attach_argv(node_name(node), command)
+    argv = open_chosen(context).attach_argv(node_name(node), command)
     os.execvp(argv[0], argv)
 
 
 @app.command()
 def down(context: typer.Context) -> None:
     """Remove a lab with all its data, whatever state it is in."""
-    was_there = _open(context).down()
+    was_there = open_chosen(context).down()
     words = "is gone" if was_there else "was not there"
     out.print(f'Lab "{context.obj}" {words}.', markup=False)
 
@@ -156,26 +147,19 @@ def partition(
     groups: Annotated[list[str], typer.Argument(help="For example: 1,2 3")],
 ) -> None:
     """Cut the network into groups; nodes not named stay together."""
-    out.print(view.partition_text(_open(context).partition(*groups)), markup=False)
-
-
-@app.command()
-def heal(context: typer.Context) -> None:
-    """Make the network whole again."""
-    _open(context).heal()
-    out.print(view.partition_text(()), markup=False)
+    out.print(view.partition_text(open_chosen(context).partition(*groups)), markup=False)
 
 
 @app.command()
 def kill(context: typer.Context, node: NodeArgument, service: ServiceOption = Which.ALL) -> None:
     """Kill a node's services with SIGKILL."""
-    _open(context).kill(node_name(node), service.services)
+    open_chosen(context).kill(node_name(node), service.services)
 
 
 @app.command()
 def stop(context: typer.Context, node: NodeArgument, service: ServiceOption = Which.ALL) -> None:
     """Stop a node's services cleanly."""
-    _open(context).stop(node_name(node), service.services)
+    open_chosen(context).stop(node_name(node), service.services)
 
 
 @app.command()
@@ -186,7 +170,7 @@ def start(
     local: Annotated[bool, typer.Option("--local", help="Start pmxcfs with -l.")] = False,
 ) -> None:
     """Start a node's services that do not run."""
-    _open(context).start(node_name(node), service.services, local=local)
+    open_chosen(context).start(node_name(node), service.services, local=local)
 
 
 @app.command()
@@ -199,7 +183,7 @@ def wait(
 ) -> None:
     """Return when these nodes, and only they, are quorate, in sync and equal."""
     names = [node_name(node) for node in nodes] if nodes else None
-    _open(context).wait(names, within_s=within)
+    open_chosen(context).wait(names, within_s=within)
 
 
 @app.command()
@@ -210,11 +194,15 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="Of each file, from its end.")] = 40,
 ) -> None:
     """Show the end of a node's logs, and where the whole files are."""
-    for title, path in _open(context).logs(node_name(node)).items():
+    for title, path in open_chosen(context).logs(node_name(node)).items():
         if service is Which.ALL or title.startswith(service.value):
             out.print(f"==> {title}: {path} <==", markup=False, style="bold")
             tail = path.read_text(errors="replace").splitlines()[-lines:]
             out.print("\n".join(tail), markup=False)
+
+
+for verb in (cli_faults.fault, cli_faults.faults, cli_faults.heal):
+    app.command()(verb)
 
 
 def main() -> None:
@@ -226,16 +214,6 @@ def main() -> None:
         if error.hint:
             progress.print(error.hint, markup=False)
         raise SystemExit(1) from None
-
-
-def _open(context: typer.Context) -> Lab:
-    """Return the lab that was chosen, with a clock before each line of progress."""
-    began_s = time.monotonic()
-
-    def say(line: str) -> None:
-        progress.print(f"{time.monotonic() - began_s:6.1f} s  {line}", markup=False)
-
-    return open_lab(context.obj, say, context.meta[PROVIDER])
 
 
 def _command(lab: str) -> str:

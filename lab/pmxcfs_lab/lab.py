@@ -50,6 +50,11 @@ class Lab:
         return self._layout.lab
 
     @property
+    def active_faults(self) -> Path:
+        """The file that says which faults the lab has now; it ends with the lab's processes."""
+        return self._layout.run / "faults.json"
+
+    @property
     def plan(self) -> Plan:
         """What the lab consists of.
 
@@ -130,6 +135,11 @@ class Lab:
         """Kill services of a node at once, as kill -9 does."""
         self.plan.node(node)
         self._provider.kill(node, services)
+
+    def signal(self, node: str, services: Sequence[Service], signal: str) -> None:
+        """Send a signal, for example "SIGSTOP", to those of a node's services that run."""
+        self.plan.node(node)
+        self._provider.signal(node, services, signal)
 
     def partition(self, *groups: str) -> Groups:
         """Cut the network, for example into ("1,2", "3"); nodes not named stay together."""

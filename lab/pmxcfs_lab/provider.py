@@ -110,6 +110,9 @@ class Provider(Protocol):
     def kill(self, node: str, services: Sequence[Service]) -> None:
         """End the services at once, as kill -9 does, all of them before waiting for any."""
 
+    def signal(self, node: str, services: Sequence[Service], signal: str) -> None:
+        """Send a signal, for example "SIGSTOP", to those of the services that run."""
+
     def partition(self, groups: Groups) -> None:
         """Let nodes reach each other only inside their group. One group of all heals."""
 

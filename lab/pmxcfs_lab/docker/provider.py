@@ -112,6 +112,10 @@ class DockerProvider:
         if not self._ended(node, services, KILL_WITHIN_S):
             raise LabError(f"{node}: {' and '.join(services)} survived kill -9.")
 
+    def signal(self, node: str, services: Sequence[Service], signal: str) -> None:
+        """See Provider."""
+        self._ask(node, "signal", services=list(services), signal=signal)
+
     def partition(self, groups: Groups) -> None:
         """See Provider."""
         plan = self._plan()

@@ -99,6 +99,10 @@ class NamespacesProvider:
         if not self._ended(node, services, KILL_WITHIN_S):
             raise LabError(f"{node}: {' and '.join(services)} survived kill -9.")
 
+    def signal(self, node: str, services: Sequence[Service], signal: str) -> None:
+        """See Provider."""
+        self._node(node).request("signal", services=list(services), signal=signal)
+
     def partition(self, groups: Groups) -> None:
         """See Provider."""
         self._network().partition(groups)
