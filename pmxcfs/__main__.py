@@ -192,6 +192,7 @@ def main() -> NoReturn:
     options = parse(sys.argv[1:])
     ready = (lambda: None) if options.is_foreground else background.detach()
     # Imported after the fork and after --help and wrong options were answered.
+    _import_structlog_alone()
     from pmxcfs import daemon, logs
 
     switch = logs.configure(
@@ -200,6 +201,15 @@ def main() -> NoReturn:
         is_json=options.is_log_json,
     )
     sys.exit(0 if daemon.run(options, switch, ready) else EXIT_FAILURE)
+
+
+def _import_structlog_alone() -> None:
+    """Import it as where rich is missing: to draw tracebacks, as we never do, costs 4 MiB."""
+    sys.modules["rich"] = None  # type: ignore[assignment]  # makes the import fail
+    try:
+        import structlog  # noqa: F401
+    finally:
+        del sys.modules["rich"]
 
 
 if __name__ == "__main__":

@@ -34,9 +34,9 @@ from pmxcfs.loading import has_corosync_conf, load
 from pmxcfs.logs import DebugSwitch, tell_repetitions
 from pmxcfs.loopback import LoopbackGroup
 from pmxcfs.lost_trees import LostTrees
-from pmxcfs.metrics.collector import Parts
 from pmxcfs.metrics.exposition import Exposition
 from pmxcfs.metrics.listener import MetricsListener
+from pmxcfs.metrics.parts import Parts
 from pmxcfs.options import Options
 from pmxcfs.recording import recording
 from pmxcfs.replica import QuorumChanged, Replica, VerifyDue

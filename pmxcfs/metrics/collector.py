@@ -5,17 +5,13 @@ Source: docs/OPERATIONS.md, "Monitoring".
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pmxcfs import __version__
 from pmxcfs.dfsm.modes import Mode
-from pmxcfs.driver import Driver
-from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.memdb.limits import CONTENT_BYTES_MAX, ENTRIES_MAX
 from pmxcfs.metrics.families import (
     counter,
@@ -26,10 +22,7 @@ from pmxcfs.metrics.families import (
     request_durations,
     request_errors,
 )
-from pmxcfs.rrd.writer import RrdWriter
-from pmxcfs.status_driver import StatusDriver
-from pmxcfs.tallies import Requests, Traffic
-from pmxcfs.upkeep import Upkeep
+from pmxcfs.metrics.parts import Parts
 
 PAGE_HEADER_BYTES = 24
 """What the write-ahead log adds to each page."""
@@ -37,39 +30,6 @@ PAGE_HEADER_BYTES = 24
 IO_COUNTS = Path("/proc/self/io")
 
 Families = Iterator[Metric]
-
-
-@runtime_checkable
-class Carrier(Protocol):
-    """A group that counts what it carries."""
-
-    @property
-    def traffic(self) -> Traffic:
-        """What it has carried so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What is read when somebody asks.
-
-    Attributes:
-        ipc: counts of requests to the IPC service.
-    """
-
-    driver: Driver
-    status: StatusDriver
-    operations: PmxcfsOperations
-    upkeep: Upkeep
-    rrd: RrdWriter
-    ipc: Requests
-
-    def traffic(self) -> dict[str, Traffic]:
-        """Return what the groups have carried, by their names; nothing in standalone mode."""
-        tree, status = self.driver.group, self.status.group
-        found: dict[str, Traffic] = {"tree": tree.traffic} if isinstance(tree, Carrier) else {}
-        if isinstance(status, Carrier):
-            found["status"] = status.traffic
-        return found
 
 
 class NodeCollector(Collector):
