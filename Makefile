@@ -21,7 +21,8 @@ export PYTHON PROVIDER
 # What makes sure of a container engine, if the provider needs one.
 ENGINE := $(if $(filter docker,$(PROVIDER)),ci/docker.sh)
 
-.PHONY: help setup lock check format test mixed sim sim-programs sim-selftest soak staleness mutants bench bench-check e2e engine engine-stop vagrant-validate lab-up lab-status lab-exec lab-down clean bench-life bench-growth
+# Every target here is one of those that `make help` lists.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'

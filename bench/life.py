@@ -1,6 +1,6 @@
 """What a daemon costs besides its operations, ours beside the reference's, in turns:
 
-- how long it takes from the command to a usable mount, and to join a cluster with an empty database;
+- how long it takes from the command to a usable mount, and to join with an empty database;
 - how much memory it keeps, as the one that leads, after joining, and at its peak;
 - what it writes and computes while nobody asks for anything.
 
