@@ -17,7 +17,7 @@ import apsw
 
 from pmxcfs import rows, vetting
 from pmxcfs.database_files import DatabaseFiles, make_private, set_aside_an_orphaned_log
-from pmxcfs.errors import StorageError, TemporaryStorageError
+from pmxcfs.errors import DamagedDatabaseError, StorageError, TemporaryStorageError
 from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, merged
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.rows import ROOT_NAME, Row, columns_of, entry_of, signed
@@ -93,7 +93,7 @@ class Database:
             _prepare(connection)
             database = cls(connection, now_s, path)
             database._serve()
-        except (*_SIGNS_OF_DAMAGE, _DamageError) as error:
+        except (*_SIGNS_OF_DAMAGE, DamagedDatabaseError) as error:
             connection.close(True)
             raise _refusal(path, error) from error
         except (apsw.Error, OSError, StorageError) as error:
@@ -121,7 +121,7 @@ class Database:
             _forget_creation_time(tree)
         return tree
 
-    def refusal(self, reason: StorageError) -> StorageError:
+    def refusal(self, reason: StorageError) -> DamagedDatabaseError:
         """Return the refusal of this database for what was found in it, with what to do next."""
         return _refusal(self._path, reason)
 
@@ -266,14 +266,10 @@ class Database:
         return StorageError(sentence)
 
 
-class _DamageError(StorageError):
-    """The file is no sound database of ours."""
-
-
-def _refusal(path: Path, reason: Exception) -> StorageError:
+def _refusal(path: Path, reason: Exception) -> DamagedDatabaseError:
     """Return an error that says what is wrong with the database and how to go on."""
     name = shlex.quote(str(path))
-    return StorageError(
+    return DamagedDatabaseError(
         f"cannot use {path}: {reason}. List all that is wrong: pmxcfs-db check {name}; "
         f"make a sound database from it: pmxcfs-db repair {name} NEW"
     )
@@ -309,14 +305,14 @@ def _vet(connection: apsw.Connection) -> None:
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     vetting.harden(connection)
     if faults := vetting.schema_faults(connection):
-        raise _DamageError("; ".join(faults))
+        raise DamagedDatabaseError("; ".join(faults))
     if faults := vetting.page_faults(connection):
-        raise _DamageError(f"it is corrupt: {faults[0]}")
+        raise DamagedDatabaseError(f"it is corrupt: {faults[0]}")
     has_rows = connection.pragma("page_count") <= vetting.PAGES_WITHOUT_ROWS or (
         connection.execute("SELECT 1 FROM tree LIMIT 1").get
     )
     if not has_rows:
-        raise _DamageError("its table has no rows, and had some")
+        raise DamagedDatabaseError("its table has no rows, and had some")
 
 
 def _prepare(connection: apsw.Connection) -> None:
