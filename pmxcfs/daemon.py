@@ -18,7 +18,7 @@ from pmxcfs.database import Database, write_database
 from pmxcfs.dcdb import PublishCorosyncConf
 from pmxcfs.dfsm.events import GroupEvent
 from pmxcfs.driver import Driver
-from pmxcfs.durability import durability_of, durable_group, promise_of
+from pmxcfs.durability import durability_of, durable_group, fsync_wait_of, promise_of, roll_of
 from pmxcfs.durable_driver import DurableDriver
 from pmxcfs.ending import Ending
 from pmxcfs.errors import DamagedDatabaseError, StorageError
@@ -185,7 +185,8 @@ async def _serve(
     )
     handlers = Handlers(replica, status, process, gid, _now_s)
     ipc = IpcService(options.ipc_name, gid, handlers.answer)
-    exposition = Exposition(Parts(driver, status, operations, upkeep, rrd, handlers.requests))
+    parts = Parts(driver, status, durable, operations, upkeep, rrd, handlers.requests)
+    exposition = Exposition(parts)
     group = _standalone_group if replica.is_standalone else _cluster_group
     async with (
         session.mounted(operations, options.mountpoint, options.fuse_binding) as mount,
@@ -200,6 +201,8 @@ async def _serve(
             *(driver, status, process, options, lost_trees, troubles, switch),
             exposition=exposition.text,
             promise=lambda: promise_of(durable),
+            fsync_wait=lambda: fsync_wait_of(durable, upkeep.syncs),
+            roll=lambda: roll_of(durable),
         )
         await services.start(inquiries.socket(gid).run)
         await services.start(ipc.run)

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from pmxcfs import __version__
 from pmxcfs.dfsm.modes import Mode
+from pmxcfs.durable.promise import Promise
 from pmxcfs.memdb.limits import CONTENT_BYTES_MAX, ENTRIES_MAX
 from pmxcfs.metrics.families import (
     counter,
@@ -23,6 +24,7 @@ from pmxcfs.metrics.families import (
     request_errors,
 )
 from pmxcfs.metrics.parts import Parts
+from pmxcfs.tallies import Durations
 
 PAGE_HEADER_BYTES = 24
 """What the write-ahead log adds to each page."""
@@ -44,6 +46,7 @@ class NodeCollector(Collector):
         yield from self._tree()
         yield from self._requests()
         yield from self._database()
+        yield from self._fsync()
         yield from self._groups()
         yield from self._queues()
         yield from self._rrd()
@@ -160,6 +163,32 @@ class NodeCollector(Collector):
             upkeep.checkpoints.pages * page_bytes,
         )
 
+    def _fsync(self) -> Families:
+        durable = self._parts.durable
+        promise = Promise.THIS_NODE if durable is None else durable.promise
+        yield gauges(
+            "pmxcfs_fsync_promise",
+            "Whose disks a successful fsync stands for at the moment.",
+            "disks",
+            {each.name.lower(): each is promise for each in Promise},
+        )
+        yield histogram(
+            "pmxcfs_fsync_wait_duration_seconds",
+            "How long callers of fsync waited for our disk and for a majority.",
+            Durations() if durable is None else durable.waits,
+        )
+        yield counters(
+            "pmxcfs_fsync_waits",
+            "Callers of fsync who waited for a majority, by what they got.",
+            "result",
+            {} if durable is None else durable.results,
+        )
+        yield gauge(
+            "pmxcfs_silent_members",
+            "Members that run this program and did not answer when they were asked the last time.",
+            0 if durable is None else durable.count_silent(),
+        )
+
     def _groups(self) -> Families:
         traffic = self._parts.traffic()
         texts = {
@@ -182,6 +211,8 @@ class NodeCollector(Collector):
             "invalidations": parts.operations.cache.waiting,
             "rrd": len(parts.rrd),
         }
+        if parts.durable is not None:
+            lengths["fsync"] = parts.durable.callers
         for group, counts in parts.traffic().items():
             lengths[f"outbox_{group}"] = counts.waiting
             lengths[f"under_way_{group}"] = counts.under_way

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from pmxcfs.driver import Driver
+from pmxcfs.durable_driver import DurableDriver
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.rrd.writer import RrdWriter
 from pmxcfs.status_driver import StatusDriver
@@ -25,11 +26,13 @@ class Parts:
     """What is read when somebody asks.
 
     Attributes:
+        durable: what fsync waits for in a cluster; None if it never does.
         ipc: counts of requests to the IPC service.
     """
 
     driver: Driver
     status: StatusDriver
+    durable: DurableDriver | None
     operations: PmxcfsOperations
     upkeep: Upkeep
     rrd: RrdWriter
@@ -37,8 +40,7 @@ class Parts:
 
     def traffic(self) -> dict[str, Traffic]:
         """Return what the groups have carried, by their names; nothing in standalone mode."""
-        tree, status = self.driver.group, self.status.group
-        found: dict[str, Traffic] = {"tree": tree.traffic} if isinstance(tree, Carrier) else {}
-        if isinstance(status, Carrier):
-            found["status"] = status.traffic
-        return found
+        groups: dict[str, object] = {"tree": self.driver.group, "status": self.status.group}
+        if self.durable is not None:
+            groups["durable"] = self.durable.group
+        return {name: each.traffic for name, each in groups.items() if isinstance(each, Carrier)}
