@@ -28,6 +28,13 @@ BUSY_TIMEOUT_MS = 10_000
 FREE_BYTES_MIN = 4 * 1024 * 1024
 """A disk that was full is no longer: it takes the largest file, twice, with its pages' overhead."""
 
+PAGE_BYTES = 1024
+"""Of a new database; one that is there keeps its own. A change alters two rows of a few hundred
+bytes, and the write-ahead log takes whole pages: see docs/decisions/0019-small-pages.md."""
+
+LOG_PAGE_HEADER_BYTES = 24
+"""What the write-ahead log adds to each page."""
+
 LOG_BYTES_MAX = 16 * 1024 * 1024
 """To what the write-ahead log is cut when it begins anew, had it grown beyond."""
 
@@ -42,8 +49,8 @@ class LogKeeper(Protocol):
     def has_room(self) -> bool:
         """Whether the log may grow at this moment."""
 
-    def note_pages(self, pages: int) -> None:
-        """Hear how many pages the log has; called after each commit."""
+    def note_size(self, size_bytes: int) -> None:
+        """Hear how long the log is; called after each commit."""
 
 
 class Database:
@@ -162,11 +169,6 @@ class Database:
         if self._files is not None:
             self._files.sync()
 
-    @property
-    def page_bytes(self) -> int:
-        """The size of its pages."""
-        return int(self._connection.pragma("page_size"))
-
     def check_place(self) -> None:
         """See whether the files are still where they were opened.
 
@@ -178,9 +180,10 @@ class Database:
 
     def attach_log_keeper(self, keeper: LogKeeper) -> None:
         """Leave it to somebody else to keep the write-ahead log short."""
+        frame_bytes = int(self._connection.pragma("page_size")) + LOG_PAGE_HEADER_BYTES
 
         def tell(connection: apsw.Connection, name: str, pages: int) -> int:
-            keeper.note_pages(pages)
+            keeper.note_size(pages * frame_bytes)
             return apsw.SQLITE_OK
 
         self._keeper = keeper
@@ -308,7 +311,8 @@ def _vet(connection: apsw.Connection) -> None:
         raise DamagedDatabaseError("; ".join(faults))
     if faults := vetting.page_faults(connection):
         raise DamagedDatabaseError(f"it is corrupt: {faults[0]}")
-    has_rows = connection.pragma("page_count") <= vetting.PAGES_WITHOUT_ROWS or (
+    pages_without_rows = vetting.pages_without_rows(connection.pragma("page_size"))
+    has_rows = connection.pragma("page_count") <= pages_without_rows or (
         connection.execute("SELECT 1 FROM tree LIMIT 1").get
     )
     if not has_rows:
@@ -316,6 +320,8 @@ def _vet(connection: apsw.Connection) -> None:
 
 
 def _prepare(connection: apsw.Connection) -> None:
+    if connection.pragma("page_count") == 0:
+        connection.pragma("page_size", PAGE_BYTES)
     mode = connection.pragma("journal_mode", "wal")
     if mode != "wal":
         raise StorageError(f"it has journal mode {mode!r} and cannot have a write-ahead log")

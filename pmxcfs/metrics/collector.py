@@ -26,9 +26,6 @@ from pmxcfs.metrics.families import (
 from pmxcfs.metrics.parts import Parts
 from pmxcfs.tallies import Durations
 
-PAGE_HEADER_BYTES = 24
-"""What the write-ahead log adds to each page."""
-
 IO_COUNTS = Path("/proc/self/io")
 
 Families = Iterator[Metric]
@@ -131,7 +128,6 @@ class NodeCollector(Collector):
 
     def _database(self) -> Families:
         driver, upkeep = self._parts.driver, self._parts.upkeep
-        page_bytes = upkeep.page_bytes + PAGE_HEADER_BYTES
         yield gauge(
             "pmxcfs_database_writable",
             "Whether the database takes changes.",
@@ -155,12 +151,12 @@ class NodeCollector(Collector):
         yield counter(
             "pmxcfs_database_log_written_bytes",
             "What was written to the write-ahead log.",
-            upkeep.checkpoints.pages_written * page_bytes,
+            upkeep.checkpoints.written_bytes,
         )
         yield gauge(
             "pmxcfs_database_log_bytes",
             "What is in the write-ahead log.",
-            upkeep.checkpoints.pages * page_bytes,
+            upkeep.checkpoints.size_bytes,
         )
 
     def _fsync(self) -> Families:
