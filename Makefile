@@ -21,8 +21,7 @@ export PYTHON PROVIDER
 # What makes sure of a container engine, if the provider needs one.
 ENGINE := $(if $(filter docker,$(PROVIDER)),ci/docker.sh)
 
-# Every target here is one of those that `make help` lists.
-.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
+.PHONY: help setup lock check format test mixed sim sim-programs sim-selftest soak staleness mutants bench bench-check e2e report-test engine engine-stop vagrant-validate lab-up lab-status lab-exec lab-down clean
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -77,18 +76,15 @@ bench: setup ## the mount's operations and IPC calls per second beside the refer
 	@$(BIN)/python -m bench.fs $(ARGS)
 	@[ -z "$$PMXCFS_REFERENCE" ] || $(BIN)/python -m bench.ipc
 
-bench-life: setup ## start, joining, memory and idling beside the reference, which PMXCFS_REFERENCE names: ARGS='--turns 1'
-	@$(BIN)/python -m bench.life $(ARGS)
-
-bench-growth: setup ## latencies in trees of 100 to 100 000 files, in clusters of 3 to 9 nodes: ARGS='--nodes-max 5'
-	@$(BIN)/python -m bench.growth $(ARGS)
-
 bench-check: setup ## whether a ratio to the reference, PMXCFS_REFERENCE, has fallen behind the recorded one
 	@mkdir -p build && $(BIN)/python -m bench.fs --out build/figures.json $(ARGS) && \
 	    $(BIN)/python -m bench.check build/figures.json
 
 e2e: setup ## the tests on labs alone; PROVIDER=docker runs them in containers, starting and stopping the engine (ARGS='-k healing')
 	@$(if $(ENGINE),$(ENGINE) run) $(BIN)/pytest --require=root,fuse,corosync tests/e2e $(ARGS)
+
+report-test: setup ## the lab's report in a real browser, Chromium without a screen (installs it on Debian)
+	@ci/chromium.sh && $(BIN)/pytest --require=chromium tests/report $(ARGS)
 
 engine: ## install and start a container engine, for PROVIDER=docker
 	@ci/docker.sh start

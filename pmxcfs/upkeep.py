@@ -19,10 +19,11 @@ PLACE_CHECK_PERIOD_S = 5
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What looks after a database."""
+    """What looks after a database, and the size of its pages."""
 
     syncs: SharedSync
     checkpoints: Checkpoints
+    page_bytes: int
 
 
 @asynccontextmanager
@@ -37,7 +38,7 @@ async def looked_after(database: Database, driver: Driver, path: Path) -> AsyncI
         nursery.start_soon(syncs.run)
         nursery.start_soon(checkpoints.run)
         nursery.start_soon(_watch_place, database, driver)
-        yield Upkeep(syncs, checkpoints)
+        yield Upkeep(syncs, checkpoints, database.page_bytes)
         nursery.cancel_scope.cancel()
 
 

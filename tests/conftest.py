@@ -44,6 +44,10 @@ def _has_rrdcached() -> bool:
     return shutil.which("rrdcached") is not None
 
 
+def _has_chromium() -> bool:
+    return shutil.which("chromium") is not None and shutil.which("chromedriver") is not None
+
+
 def _has_reference() -> bool:
     return Path(os.environ.get("PMXCFS_REFERENCE", "/nonexistent")).is_file()
 
@@ -58,6 +62,8 @@ PROBES: dict[str, Callable[[], bool]] = {
     "fuse": _opens_fuse,
     "corosync": _has_corosync,
     "rrdcached": _has_rrdcached,
+    # A browser, for reports: `make report-test` installs it
+    "chromium": _has_chromium,
     # The C daemon, for mixed clusters: PMXCFS_REFERENCE=/path/to/its/pmxcfs
     "reference": _has_reference,
     # Upstream's Perl client, see CONTRIBUTING.md: PVE_PERL_LIB=/path/to/lib

@@ -11,8 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pmxcfs.version import version_line
-from pmxcfs_lab import cli_faults, view
+from pmxcfs_lab import cli_faults, cli_looking, view
 from pmxcfs_lab.console import PROVIDER, open_chosen, out, progress
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
@@ -49,13 +48,6 @@ ServiceOption = Annotated[Which, typer.Option("--service", help="Aim at one serv
 Within = Annotated[float, typer.Option("--within", metavar="SECONDS", help="Give up after this.")]
 
 
-def show_version(is_wanted: bool) -> None:
-    """Print the version and the revision, and end, if that is wanted."""
-    if is_wanted:
-        typer.echo(version_line("pmxcfs-lab"))
-        raise typer.Exit
-
-
 @app.callback()
 def choose_lab(
     context: typer.Context,
@@ -66,10 +58,6 @@ def choose_lab(
         str | None,
         typer.Option("--provider", envvar="PROVIDER", help="namespaces (default) or docker."),
     ] = None,
-    is_version_wanted: Annotated[
-        bool,
-        typer.Option("--version", is_eager=True, callback=show_version, help="Print it, and end."),
-    ] = False,
 ) -> None:
     """Take the options that come before the verb."""
     context.obj = lab
@@ -213,7 +201,7 @@ def logs(
             out.print("\n".join(tail), markup=False)
 
 
-for verb in (cli_faults.fault, cli_faults.faults, cli_faults.heal):
+for verb in (cli_faults.fault, cli_faults.faults, cli_faults.heal, cli_looking.report):
     app.command()(verb)
 
 

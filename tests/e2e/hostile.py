@@ -43,6 +43,7 @@ class Attacker:
         self._members: frozenset[Member] = frozenset()
         self._epoch = b""
         self._told: set[Member] = set()
+        self._untold: bytes | None = None
 
     def __enter__(self) -> Self:
         self._handle.open()
@@ -82,6 +83,7 @@ class Attacker:
                 return
 
     def _listen(self, wait_ms: int = 20) -> None:
+        self._tell()
         poll = select.poll()
         poll.register(self._handle.fd, select.POLLIN)
         if not poll.poll(wait_ms):
@@ -96,12 +98,25 @@ class Attacker:
     def _hear(self, sender: Member, data: bytes) -> None:
         kind = int.from_bytes(data[:2], "little")
         if kind == MessageType.SYNC_START:
-            self._epoch, self._told = data[EPOCH], set()
+            self._epoch, self._told, self._untold = data[EPOCH], set(), None
         elif kind == MessageType.STATE and data[EPOCH] == self._epoch:
             is_first = not self._told
             self._told.add(sender)
             if is_first:
-                self._handle.multicast(data)
+                self._untold = data
+                self._tell()
+
+    def _tell(self) -> None:
+        """Tell our state if that is due; corosync may be too busy for it now."""
+        if self._untold is None:
+            return
+        try:
+            self._handle.multicast(self._untold)
+        except CorosyncError as error:
+            if error.code != Code.TRY_AGAIN:
+                raise
+        else:
+            self._untold = None
 
 
 def recorded(group: str) -> list[bytes]:

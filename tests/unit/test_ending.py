@@ -4,8 +4,7 @@ import threading
 
 from structlog.testing import capture_logs
 
-from pmxcfs.ending import Ending
-from pmxcfs.exits import ExitStatus
+from pmxcfs.ending import EXIT_FAILURE, Ending
 
 
 def test_an_end_that_takes_too_long_is_cut_short_and_says_what_it_waited_for() -> None:
@@ -21,7 +20,7 @@ def test_an_end_that_takes_too_long_is_cut_short_and_says_what_it_waited_for() -
         ending.begin()
         ending.begin()
         assert left.wait(10)
-    assert statuses == [ExitStatus.FAILURE]
+    assert statuses == [EXIT_FAILURE]
     assert [line["waits_for"] for line in lines] == ["the database"]
 
 
