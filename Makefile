@@ -21,7 +21,8 @@ export PYTHON PROVIDER
 # What makes sure of a container engine, if the provider needs one.
 ENGINE := $(if $(filter docker,$(PROVIDER)),ci/docker.sh)
 
-.PHONY: help setup lock check format test mixed sim sim-programs sim-selftest soak staleness mutants bench bench-check e2e report-test engine engine-stop vagrant-validate lab-up lab-status lab-exec lab-down clean
+# Every target here is one of those that `make help` lists.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## this text
 	@echo 'pmxcfs: the Proxmox cluster file system as a Python daemon, and a lab of clusters to try it in.'
@@ -75,6 +76,12 @@ mutants: setup ## change the exact code bit by bit, see the tests fail: MUTANTS=
 bench: setup ## the mount's operations and IPC calls per second beside the reference's, which PMXCFS_REFERENCE names
 	@$(BIN)/python -m bench.fs $(ARGS)
 	@[ -z "$$PMXCFS_REFERENCE" ] || $(BIN)/python -m bench.ipc
+
+bench-life: setup ## start, joining, memory and idling beside the reference, which PMXCFS_REFERENCE names: ARGS='--turns 1'
+	@$(BIN)/python -m bench.life $(ARGS)
+
+bench-growth: setup ## latencies in trees of 100 to 100 000 files, in clusters of 3 to 9 nodes: ARGS='--nodes-max 5'
+	@$(BIN)/python -m bench.growth $(ARGS)
 
 bench-check: setup ## whether a ratio to the reference, PMXCFS_REFERENCE, has fallen behind the recorded one
 	@mkdir -p build && $(BIN)/python -m bench.fs --out build/figures.json $(ARGS) && \

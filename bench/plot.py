@@ -23,3 +23,23 @@ def ratios_as_svg(figures: Figures) -> str:
         chart.add(setting, [ours[name]["ops_s"] / theirs[name]["ops_s"] for name in workloads])
     text: str = chart.render(is_unicode=True)
     return text
+
+
+def growth_as_svg(figures: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Return an SVG of latencies by place, a line for each workload and daemon.
+
+    Args:
+        figures: by who, by place, by workload, as ``bench.growth`` writes them.
+    """
+    chart = pygal.Line(
+        logarithmic=True, js=[], width=1000, height=700, legend_at_bottom=True, x_label_rotation=20
+    )
+    chart.title = "Median latency in microseconds"
+    chart.x_labels = list(figures["ours"])
+    for who, places in figures.items():
+        dashes = {} if who == "ours" else {"stroke_style": {"dasharray": "3, 6"}}
+        for workload in next(iter(places.values())):
+            values = [latencies[workload] for latencies in places.values()]
+            chart.add(f"{workload}, {who}", values, **dashes)
+    text: str = chart.render(is_unicode=True)
+    return text

@@ -1,15 +1,17 @@
 """The command line: arguments become Options, Options become a running daemon."""
 
 import argparse
+import faulthandler
 import ipaddress
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pmxcfs import __version__, background
-from pmxcfs.background import EXIT_FAILURE
+from pmxcfs import background
+from pmxcfs.exits import ExitStatus
 from pmxcfs.options import (
     COROSYNC_CONF,
     FSYNC_WAIT_S,
@@ -23,8 +25,7 @@ from pmxcfs.options import (
     LocalAddress,
     Options,
 )
-
-EXIT_USAGE = 1
+from pmxcfs.version import version_line
 
 FSYNC_WAIT_S_MAX = 300
 
@@ -34,7 +35,8 @@ The tree lives in STATE_DIR/config.db. With a corosync.conf in the tree the daem
 the cluster, read-only until corosync says that it is quorate; without one, or with --local, it
 works alone. `pmxcfs -l` on a copied config.db brings a dead node's configuration back.
 
-Exit status: 0 after a clean end, 1 for an unknown option, 255 for every other failure.
+Exit status: 0 after a clean end, 1 for an unknown option, 65 for a damaged database, which a
+restart would not mend, 255 for every other failure.
 """
 
 _FLAGS = (
@@ -60,7 +62,18 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         print(f"{self.prog}: {message}. See {self.prog} --help.", file=sys.stderr)
-        sys.exit(EXIT_USAGE)
+        sys.exit(ExitStatus.USAGE)
+
+
+class _Version(argparse.Action):
+    """Finds out which version this is when it is asked for, and not at every start."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(version_line(parser.prog))
+        sys.exit(ExitStatus.CLEAN)
 
 
 def parse(arguments: list[str]) -> Options:
@@ -73,7 +86,7 @@ def parse(arguments: list[str]) -> Options:
     if rest:
         parser.print_usage(sys.stderr)
         print(f"{parser.prog}: there is no argument {rest[0]!r}, only options", file=sys.stderr)
-        sys.exit(EXIT_FAILURE)
+        sys.exit(ExitStatus.FAILURE)
     return Options(
         node_name=found.nodename or os.uname().nodename.partition(".")[0],
         has_given_name=found.nodename is not None,
@@ -145,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=list(FuseBinding),
         help="what stands between us and the kernel; default: %(default)s, the faster one",
     )
-    parser.add_argument("--version", action="version", version=f"pmxcfs {__version__}")
+    parser.add_argument("--version", action=_Version, help="print version and revision, and end")
     return parser
 
 
@@ -192,14 +205,28 @@ def main() -> NoReturn:
     options = parse(sys.argv[1:])
     ready = (lambda: None) if options.is_foreground else background.detach()
     # Imported after the fork and after --help and wrong options were answered.
+    _import_structlog_alone()
     from pmxcfs import daemon, logs
+    from pmxcfs.supervision import supervisor
+
+    # A hanging or broken daemon that is ended by a signal says where it was.
+    faulthandler.enable()
 
     switch = logs.configure(
         debug=options.is_debug,
         is_foreground=options.is_foreground,
         is_json=options.is_log_json,
     )
-    sys.exit(0 if daemon.run(options, switch, ready) else EXIT_FAILURE)
+    sys.exit(daemon.run(options, switch, supervisor(), ready))
+
+
+def _import_structlog_alone() -> None:
+    """Import it as where rich is missing: to draw tracebacks, as we never do, costs 4 MiB."""
+    sys.modules["rich"] = None  # type: ignore[assignment]  # makes the import fail
+    try:
+        import structlog  # noqa: F401
+    finally:
+        del sys.modules["rich"]
 
 
 if __name__ == "__main__":

@@ -11,15 +11,17 @@ import signal
 import sys
 from collections.abc import Callable
 
+from pmxcfs.exits import ExitStatus
+
 READY = b"1"
-EXIT_FAILURE = 255
 
 
 def detach() -> Callable[[], None]:
     """Go on in a child process; return what the child has to call once it is ready.
 
-    The parent never returns: it exits with 0 when the child is ready, with 255 when the child
-    ended or was not to be had, and it takes the child with it when it is interrupted.
+    The parent never returns: it exits with 0 when the child is ready, with the child's status when
+    that ended before, with 255 when it was killed or not to be had; and it takes the child with it
+    when it is interrupted.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -28,7 +30,7 @@ def detach() -> Callable[[], None]:
         child = os.fork()
     except OSError as error:
         print(f"pmxcfs: cannot fork: {error.strerror}", file=sys.stderr)
-        sys.exit(EXIT_FAILURE)
+        sys.exit(ExitStatus.FAILURE)
     if child:
         os.close(writable)
         os._exit(_wait_for(child, readable))
@@ -47,12 +49,14 @@ def _wait_for(child: int, readable: int) -> int:
     """Return the exit status for the parent."""
     try:
         if os.read(readable, 1) == READY:
-            return 0
-        os.waitpid(child, 0)
+            return ExitStatus.CLEAN
+        _, ended = os.waitpid(child, 0)
+        if os.WIFEXITED(ended):
+            return os.WEXITSTATUS(ended) or ExitStatus.FAILURE
     except KeyboardInterrupt:
         os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
-    return EXIT_FAILURE
+    return ExitStatus.FAILURE
 
 
 def _drop_terminal() -> None:

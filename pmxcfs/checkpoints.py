@@ -18,16 +18,16 @@ from pmxcfs.tallies import Durations
 
 log = structlog.get_logger("database")
 
-PAGES_DUE = 1000
-"""As many new pages in the log make a checkpoint worth its while; so does SQLite by itself."""
+BYTES_DUE = 4_000_000
+"""So much more in the log makes a checkpoint worth its while; so it is with SQLite by itself."""
 
-PAGES_MAX = 4000
-"""With so many, commits wait for a checkpoint: while they come, the log does not begin anew."""
+BYTES_MAX = 16_000_000
+"""With so much, commits wait for a checkpoint: while they come, the log does not begin anew."""
 
 HOLD_S_MAX = 2
 """How long commits wait for it: a disk that takes longer slows changes down, it refuses none."""
 
-PAGES_ALARMING = 16_000
+BYTES_ALARMING = 64_000_000
 
 LOCK_WAIT_MS = 100
 ENDING_S_MAX = 2
@@ -47,8 +47,8 @@ class Checkpoints:
 
     Attributes:
         durations: of the checkpoints, however they ended.
-        pages: how many pages the log has.
-        pages_written: how many were added to it so far.
+        size_bytes: what is in the log.
+        written_bytes: what was added to it so far.
     """
 
     def __init__(self, path: Path, on_failure: Callable[[StorageError], None]) -> None:
@@ -56,10 +56,10 @@ class Checkpoints:
         self._on_failure = on_failure
         self._connection: apsw.Connection | None = None
         self.durations = Durations()
-        self.pages = 0
-        self.pages_written = 0
-        self._due_at = PAGES_DUE
-        self._stop_at = PAGES_MAX
+        self.size_bytes = 0
+        self.written_bytes = 0
+        self._due_at = BYTES_DUE
+        self._stop_at = BYTES_MAX
         self._held_until_s = 0.0
         self._is_warned = False
         self._wanted = trio.Event()
@@ -71,29 +71,30 @@ class Checkpoints:
         """Whether the log may grow; else a checkpoint comes first, unless it takes too long."""
         return not self._is_full or trio.current_time() >= self._held_until_s
 
-    def note_pages(self, pages: int) -> None:
-        """Hear how many pages the log has, after each commit."""
-        self.pages_written += pages - self.pages if pages >= self.pages else pages
-        if pages < self.pages:
-            self._due_at, self._stop_at, self._is_warned = PAGES_DUE, PAGES_MAX, False
+    def note_size(self, size_bytes: int) -> None:
+        """Hear how long the log is, after each commit."""
+        grown_bytes = size_bytes - self.size_bytes
+        self.written_bytes += grown_bytes if grown_bytes >= 0 else size_bytes
+        if grown_bytes < 0:
+            self._due_at, self._stop_at, self._is_warned = BYTES_DUE, BYTES_MAX, False
         elif self._is_full:  # whoever committed this had waited long enough
-            self._stop_at = pages + PAGES_DUE
-        self.pages = pages
+            self._stop_at = size_bytes + BYTES_DUE
+        self.size_bytes = size_bytes
         if self._is_full:
             self._held_until_s = trio.current_time() + HOLD_S_MAX
-        if pages >= self._due_at or self._is_full:
+        if size_bytes >= self._due_at or self._is_full:
             self._wanted.set()
-        if pages >= PAGES_ALARMING and not self._is_warned:
+        if size_bytes >= BYTES_ALARMING and not self._is_warned:
             self._is_warned = True
             log.warning(
                 "the write-ahead log grows: somebody who reads the database keeps it from "
                 "beginning anew, or the disk is slow",
-                pages=pages,
+                size_bytes=size_bytes,
             )
 
     @property
     def _is_full(self) -> bool:
-        return self.pages >= self._stop_at
+        return self.size_bytes >= self._stop_at
 
     async def run(self) -> None:
         """Do what is due. Runs until cancelled, and lets a checkpoint end first if it hurries."""
@@ -120,9 +121,9 @@ class Checkpoints:
         if self._is_full and not was_full:
             return  # the next one is wanted already, and nobody adds to the log now
         self._wanted = trio.Event()
-        self._due_at = self.pages + PAGES_DUE
+        self._due_at = self.size_bytes + BYTES_DUE
         if was_full:  # to no avail, unless the log begins anew now
-            self._stop_at = max(self._due_at, PAGES_MAX)
+            self._stop_at = max(self._due_at, BYTES_MAX)
 
     def _note_failure(self, error: apsw.Error) -> None:
         """Go on if it may work next time; else what is in the log may never reach the disk."""

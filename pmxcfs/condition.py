@@ -6,8 +6,8 @@ corosync or for the disk.
 Source: docs/OPERATIONS.md, "What pmxcfs-ctl prints for programs".
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from pmxcfs import __version__
 from pmxcfs.callers import CALLERS_MAX
 from pmxcfs.dcdb import DiskState
 from pmxcfs.driver import Driver
+from pmxcfs.durable_driver import FsyncWait
+from pmxcfs.identity import NodeId
 from pmxcfs.memdb.limits import CONTENT_BYTES_MAX, ENTRIES_MAX
 from pmxcfs.memdb.locks import LOCK_LIFETIME_S
 from pmxcfs.replica import Replica
@@ -42,12 +44,27 @@ class Files:
     restart_flag: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What had to be asked for, since memory does not have it.
+
+    Attributes:
+        files: what the disk said just now.
+        answers: which members of the durability group answered just now.
+        fsync: who waits in fsync.
+    """
+
+    files: Files = Files()
+    answers: Mapping[NodeId, bool] = field(default_factory=dict)
+    fsync: FsyncWait | None = None
+
+
 def condition(
     driver: Driver,
     status: StatusDriver,
     process: Process,
     database: Path,
-    files: Files,
+    asked: Asked,
     now_s: int,
     *,
     sees_private: bool,
@@ -59,11 +76,12 @@ def condition(
         status: what is known of the cluster.
         process: this daemon.
         database: where it is.
-        files: what the disk said just now.
+        asked: what was asked for just now.
         now_s: UNIX seconds.
         sees_private: whether who asks may see the names of locks.
     """
     replica, membership = driver.replica, status.node.status.membership
+    files = asked.files
     return {
         "node": replica.node_name,
         "software": __version__,
@@ -75,11 +93,11 @@ def condition(
         "quorum": {"quorate": replica.is_quorate, "since_s": replica.moments.since_s("quorum")},
         "sync": _sync(replica, status),
         "cluster": _cluster(membership),
-        "members": [_member(node, replica, membership) for node in _nodes(membership)],
+        "members": [_member(node, replica, status, asked, now_s) for node in _nodes(membership)],
         "tree": _tree(replica),
         "database": _database(driver, database, files),
         "locks": _locks(replica, membership, now_s, sees_private=sees_private),
-        "waits": [*_waits(driver, status, now_s)],
+        "waits": [*_waits(driver, status, asked.fsync, now_s)],
         "queue": {
             "callers": driver.caller_count,
             "callers_max": CALLERS_MAX,
@@ -119,8 +137,12 @@ def _nodes(membership: Membership) -> Sequence[ClusterNode]:
     return membership.info.nodes if membership.info is not None else ()
 
 
-def _member(node: ClusterNode, replica: Replica, membership: Membership) -> Value:
+def _member(
+    node: ClusterNode, replica: Replica, status: StatusDriver, asked: Asked, now_s: int
+) -> Value:
+    membership = status.node.status.membership
     ip = membership.ip_of(node.name)
+    measured_s = status.node.status.measured_s.get(node.name)
     pids = [member.pid for member in replica.members if member.node_id == node.node_id]
     return {
         "node_id": node.node_id,
@@ -133,6 +155,8 @@ def _member(node: ClusterNode, replica: Replica, membership: Membership) -> Valu
         "pid": pids[0] if pids else None,
         "in_status_group": membership.is_online(node.node_id),
         "awaited": any(member.node_id == node.node_id for member in replica.awaiting),
+        "answers": asked.answers.get(node.node_id),
+        "metrics_age_s": None if measured_s is None else max(0, now_s - measured_s),
     }
 
 
@@ -185,7 +209,9 @@ def node_name(node_id: int | None, replica: Replica, membership: Membership) -> 
     return next((node.name for node in _nodes(membership) if node.node_id == node_id), None)
 
 
-def _waits(driver: Driver, status: StatusDriver, now_s: int) -> Iterable[Value]:
+def _waits(
+    driver: Driver, status: StatusDriver, fsync: FsyncWait | None, now_s: int
+) -> Iterable[Value]:
     groups = (("tree", driver.replica.waiting), ("status", status.node.waiting))
     for who, waiting in () if driver.replica.is_standalone else groups:
         if waiting is not None:
@@ -197,6 +223,15 @@ def _waits(driver: Driver, status: StatusDriver, now_s: int) -> Iterable[Value]:
             "what": str(driver.waiting.error),
             "waits_for": ["our database"],
             "waited_s": max(0, now_s - driver.waiting.since_s),
+        }
+    if fsync is not None:
+        yield {
+            "who": "fsync",
+            "kind": "durability",
+            "what": "what was written is to survive a loss of power",
+            "callers": fsync.callers,
+            "waits_for": list(fsync.waits_for),
+            "waited_s": round(fsync.waited_s, 1),
         }
 
 

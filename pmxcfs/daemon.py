@@ -18,10 +18,11 @@ from pmxcfs.database import Database, write_database
 from pmxcfs.dcdb import PublishCorosyncConf
 from pmxcfs.dfsm.events import GroupEvent
 from pmxcfs.driver import Driver
-from pmxcfs.durability import durability_of, durable_group, promise_of
+from pmxcfs.durability import durability_of, durable_group, fsync_wait_of, promise_of, roll_of
 from pmxcfs.durable_driver import DurableDriver
 from pmxcfs.ending import Ending
-from pmxcfs.errors import StorageError
+from pmxcfs.errors import DamagedDatabaseError, StorageError
+from pmxcfs.exits import ExitStatus
 from pmxcfs.fuse import session, virtual_files
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
@@ -34,9 +35,9 @@ from pmxcfs.loading import has_corosync_conf, load
 from pmxcfs.logs import DebugSwitch, tell_repetitions
 from pmxcfs.loopback import LoopbackGroup
 from pmxcfs.lost_trees import LostTrees
-from pmxcfs.metrics.collector import Parts
 from pmxcfs.metrics.exposition import Exposition
 from pmxcfs.metrics.listener import MetricsListener
+from pmxcfs.metrics.parts import Parts
 from pmxcfs.options import Options
 from pmxcfs.recording import recording
 from pmxcfs.replica import QuorumChanged, Replica, VerifyDue
@@ -45,6 +46,7 @@ from pmxcfs.status.members import ClusterInfo
 from pmxcfs.status.state import ClusterStatus
 from pmxcfs.status_driver import StatusDriver
 from pmxcfs.status_node import StatusNode
+from pmxcfs.supervision import Supervisor
 from pmxcfs.upkeep import Upkeep, looked_after
 from pmxcfs.waits.vigil import NodesNamed, RingSeen
 
@@ -56,12 +58,15 @@ log = structlog.get_logger("main")
 VERIFY_PERIOD_S = 3600
 
 
-def run(options: Options, switch: DebugSwitch, ready: Callable[[], None]) -> bool:
-    """Run until told to stop; return whether all went well, having logged what did not.
+def run(
+    options: Options, switch: DebugSwitch, supervisor: Supervisor, ready: Callable[[], None]
+) -> ExitStatus:
+    """Run until told to stop; return how all went, having logged what did not go well.
 
     Args:
         options: from the command line.
         switch: of the debug lines, for ``.debug``.
+        supervisor: is told how we are.
         ready: called once the mount answers.
     """
     failures: list[BaseException] = []
@@ -71,7 +76,7 @@ def run(options: Options, switch: DebugSwitch, ready: Callable[[], None]) -> boo
         os.umask(0o027)
         instance.prepare_directories(options, gid)
         with instance.only_one(options.lock_file):
-            trio.run(_run_with_database, options, switch, gid, ready, ending)
+            trio.run(_run_with_database, options, switch, gid, supervisor, ready, ending)
     except* (StartError, StorageError, MountError) as group:
         failures += _leaves(group)
         for failure in failures:
@@ -84,7 +89,13 @@ def run(options: Options, switch: DebugSwitch, ready: Callable[[], None]) -> boo
     if not failures:
         log.info("ended cleanly")
     tell_repetitions(is_end=True)
-    return not failures
+    return _status_after(failures)
+
+
+def _status_after(failures: Sequence[BaseException]) -> ExitStatus:
+    if any(isinstance(failure, DamagedDatabaseError) for failure in failures):
+        return ExitStatus.DAMAGED_DATABASE
+    return ExitStatus.FAILURE if failures else ExitStatus.CLEAN
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -96,7 +107,12 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 
 
 async def _run_with_database(
-    options: Options, switch: DebugSwitch, gid: int, ready: Callable[[], None], ending: Ending
+    options: Options,
+    switch: DebugSwitch,
+    gid: int,
+    supervisor: Supervisor,
+    ready: Callable[[], None],
+    ending: Ending,
 ) -> None:
     database = Database.open(options.database, now_s=int(time.time()))
     try:
@@ -117,7 +133,8 @@ async def _run_with_database(
         async with looked_after(database, driver, options.database) as upkeep:
             with recording(status, options) as rrd:
                 await _serve(
-                    options, switch, gid, driver, status, lost_trees, upkeep, rrd, ready, ending
+                    *(options, switch, gid, driver, status, lost_trees, upkeep, rrd),
+                    *(supervisor, ready, ending),
                 )
     finally:
         ending.wait_for("the database to close")
@@ -152,6 +169,7 @@ async def _serve(
     lost_trees: LostTrees,
     upkeep: Upkeep,
     rrd: RrdWriter,
+    supervisor: Supervisor,
     ready: Callable[[], None],
     ending: Ending,
 ) -> None:
@@ -167,7 +185,8 @@ async def _serve(
     )
     handlers = Handlers(replica, status, process, gid, _now_s)
     ipc = IpcService(options.ipc_name, gid, handlers.answer)
-    exposition = Exposition(Parts(driver, status, operations, upkeep, rrd, handlers.requests))
+    parts = Parts(driver, status, durable, operations, upkeep, rrd, handlers.requests)
+    exposition = Exposition(parts)
     group = _standalone_group if replica.is_standalone else _cluster_group
     async with (
         session.mounted(operations, options.mountpoint, options.fuse_binding) as mount,
@@ -176,11 +195,14 @@ async def _serve(
         trio.open_nursery() as services,
     ):
         services.start_soon(count_repetitions)
+        services.start_soon(supervisor.tell_progress)
         await services.start(status_socket.run)
         inquiries = Inquiries(
             *(driver, status, process, options, lost_trees, troubles, switch),
             exposition=exposition.text,
             promise=lambda: promise_of(durable),
+            fsync_wait=lambda: fsync_wait_of(durable, upkeep.syncs),
+            roll=lambda: roll_of(durable),
         )
         await services.start(inquiries.socket(gid).run)
         await services.start(ipc.run)
@@ -194,7 +216,9 @@ async def _serve(
             mode = "standalone" if replica.is_standalone else "cluster"
             log.info("ready", mode=mode, mountpoint=options.mountpoint)
             ready()
+            supervisor.tell_ready(f"{mode}, mounted on {options.mountpoint}")
             await mount.serve()
+        supervisor.tell_ending()
         ending.begin()
         ending.wait_for("corosync to let us leave")
         log.info("stopping")

@@ -17,7 +17,7 @@ import apsw
 
 from pmxcfs import rows, vetting
 from pmxcfs.database_files import DatabaseFiles, make_private, set_aside_an_orphaned_log
-from pmxcfs.errors import StorageError, TemporaryStorageError
+from pmxcfs.errors import DamagedDatabaseError, StorageError, TemporaryStorageError
 from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, EntryType, merged
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.rows import ROOT_NAME, Row, columns_of, entry_of, signed
@@ -27,6 +27,13 @@ BUSY_TIMEOUT_MS = 10_000
 
 FREE_BYTES_MIN = 4 * 1024 * 1024
 """A disk that was full is no longer: it takes the largest file, twice, with its pages' overhead."""
+
+PAGE_BYTES = 1024
+"""Of a new database; one that is there keeps its own. A change alters two rows of a few hundred
+bytes, and the write-ahead log takes whole pages: see docs/decisions/0019-small-pages.md."""
+
+LOG_PAGE_HEADER_BYTES = 24
+"""What the write-ahead log adds to each page."""
 
 LOG_BYTES_MAX = 16 * 1024 * 1024
 """To what the write-ahead log is cut when it begins anew, had it grown beyond."""
@@ -42,8 +49,8 @@ class LogKeeper(Protocol):
     def has_room(self) -> bool:
         """Whether the log may grow at this moment."""
 
-    def note_pages(self, pages: int) -> None:
-        """Hear how many pages the log has; called after each commit."""
+    def note_size(self, size_bytes: int) -> None:
+        """Hear how long the log is; called after each commit."""
 
 
 class Database:
@@ -93,7 +100,7 @@ class Database:
             _prepare(connection)
             database = cls(connection, now_s, path)
             database._serve()
-        except (*_SIGNS_OF_DAMAGE, _DamageError) as error:
+        except (*_SIGNS_OF_DAMAGE, DamagedDatabaseError) as error:
             connection.close(True)
             raise _refusal(path, error) from error
         except (apsw.Error, OSError, StorageError) as error:
@@ -121,7 +128,7 @@ class Database:
             _forget_creation_time(tree)
         return tree
 
-    def refusal(self, reason: StorageError) -> StorageError:
+    def refusal(self, reason: StorageError) -> DamagedDatabaseError:
         """Return the refusal of this database for what was found in it, with what to do next."""
         return _refusal(self._path, reason)
 
@@ -162,11 +169,6 @@ class Database:
         if self._files is not None:
             self._files.sync()
 
-    @property
-    def page_bytes(self) -> int:
-        """The size of its pages."""
-        return int(self._connection.pragma("page_size"))
-
     def check_place(self) -> None:
         """See whether the files are still where they were opened.
 
@@ -178,9 +180,10 @@ class Database:
 
     def attach_log_keeper(self, keeper: LogKeeper) -> None:
         """Leave it to somebody else to keep the write-ahead log short."""
+        frame_bytes = int(self._connection.pragma("page_size")) + LOG_PAGE_HEADER_BYTES
 
         def tell(connection: apsw.Connection, name: str, pages: int) -> int:
-            keeper.note_pages(pages)
+            keeper.note_size(pages * frame_bytes)
             return apsw.SQLITE_OK
 
         self._keeper = keeper
@@ -266,14 +269,10 @@ class Database:
         return StorageError(sentence)
 
 
-class _DamageError(StorageError):
-    """The file is no sound database of ours."""
-
-
-def _refusal(path: Path, reason: Exception) -> StorageError:
+def _refusal(path: Path, reason: Exception) -> DamagedDatabaseError:
     """Return an error that says what is wrong with the database and how to go on."""
     name = shlex.quote(str(path))
-    return StorageError(
+    return DamagedDatabaseError(
         f"cannot use {path}: {reason}. List all that is wrong: pmxcfs-db check {name}; "
         f"make a sound database from it: pmxcfs-db repair {name} NEW"
     )
@@ -309,17 +308,20 @@ def _vet(connection: apsw.Connection) -> None:
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     vetting.harden(connection)
     if faults := vetting.schema_faults(connection):
-        raise _DamageError("; ".join(faults))
+        raise DamagedDatabaseError("; ".join(faults))
     if faults := vetting.page_faults(connection):
-        raise _DamageError(f"it is corrupt: {faults[0]}")
-    has_rows = connection.pragma("page_count") <= vetting.PAGES_WITHOUT_ROWS or (
+        raise DamagedDatabaseError(f"it is corrupt: {faults[0]}")
+    pages_without_rows = vetting.pages_without_rows(connection.pragma("page_size"))
+    has_rows = connection.pragma("page_count") <= pages_without_rows or (
         connection.execute("SELECT 1 FROM tree LIMIT 1").get
     )
     if not has_rows:
-        raise _DamageError("its table has no rows, and had some")
+        raise DamagedDatabaseError("its table has no rows, and had some")
 
 
 def _prepare(connection: apsw.Connection) -> None:
+    if connection.pragma("page_count") == 0:
+        connection.pragma("page_size", PAGE_BYTES)
     mode = connection.pragma("journal_mode", "wal")
     if mode != "wal":
         raise StorageError(f"it has journal mode {mode!r} and cannot have a write-ahead log")

@@ -51,9 +51,10 @@ class Commit(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Forget(Effect):
-    """Tell the kernel that what it cached of these entries is old."""
+    """Tell the kernel that what it cached of these entries is old; ``is_own``: we asked for it."""
 
     changes: tuple[Change, ...]
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ class TreeApplication:
             self.applied += 1
             self.applied_bytes += len(operation.data) if isinstance(operation, Write) else 0
             effects += self._note_applied(sender, now_s)
-            effects += [Commit(outcome.changes), Forget(outcome.changes)]
+            is_own = sender == self.me
+            effects += [Commit(outcome.changes), Forget(outcome.changes, is_own)]
             self._warn_of_limits()
         if outcome.expired is not None and self._is_lowest():
             effects.append(Send(*encode_operation(outcome.expired)))

@@ -347,8 +347,8 @@ class Driver:
                 on_result = self._callers.pop(ticket, None)
                 if on_result is not None:
                     on_result(result)
-            case Forget(changes):
-                self._cache.forget(changes)
+            case Forget(changes, is_own):
+                self._cache.forget(changes, is_own=is_own)
             case ForgetAll():
                 self._cache.forget_all()
             case LeaveGroup(for_good):

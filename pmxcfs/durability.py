@@ -1,6 +1,6 @@
 """Joins fsync with the durability group, where there is one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import trio
@@ -9,8 +9,10 @@ from pmxcfs.clockwork import tell_time
 from pmxcfs.driver import Driver
 from pmxcfs.durable.machine import Durability
 from pmxcfs.durable.promise import Promise
-from pmxcfs.durable_driver import DurableDriver
+from pmxcfs.durable_driver import DurableDriver, FsyncWait
+from pmxcfs.identity import NodeId
 from pmxcfs.options import Options
+from pmxcfs.syncing import SharedSync
 
 
 def durability_of(driver: Driver, options: Options) -> DurableDriver | None:
@@ -27,6 +29,21 @@ def durability_of(driver: Driver, options: Options) -> DurableDriver | None:
 def promise_of(durable: DurableDriver | None) -> Promise:
     """Return what a successful fsync means now."""
     return Promise.THIS_NODE if durable is None else durable.promise
+
+
+def fsync_wait_of(durable: DurableDriver | None, syncs: SharedSync) -> FsyncWait | None:
+    """Return who waits in fsync at the moment, if anybody does."""
+    if durable is not None:
+        return durable.waiting
+    if not syncs.waiting:
+        return None
+    began_s = next(iter(syncs.waiting.values()))
+    return FsyncWait(len(syncs.waiting), ("our disk",), trio.current_time() - began_s)
+
+
+async def roll_of(durable: DurableDriver | None) -> Mapping[NodeId, bool]:
+    """Return which members were able to answer just now; see ``DurableDriver.call_roll``."""
+    return {} if durable is None else await durable.call_roll()
 
 
 @asynccontextmanager

@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from pmxcfs.exits import ExitStatus
+
 log = structlog.get_logger("main")
 
 END_S_MAX = 9.0
-EXIT_FAILURE = 255
 
 
 class Ending:
@@ -64,4 +65,4 @@ class Ending:
             waits_for=self._waits_for,
             waited_s=self._within_s,
         )
-        self._leave(EXIT_FAILURE)
+        self._leave(ExitStatus.FAILURE)

@@ -26,5 +26,9 @@ class StorageError(Exception):
     """Our own database cannot be read or written."""
 
 
+class DamagedDatabaseError(StorageError):
+    """Our own database is no sound one of ours, and will be none at the next try either."""
+
+
 class TemporaryStorageError(StorageError):
     """Our own database cannot be written at this moment: it is locked, or its disk is full."""

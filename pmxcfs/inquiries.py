@@ -8,7 +8,7 @@ Source: docs/PROTOCOL.md, "The control socket".
 import json
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -18,11 +18,13 @@ from typing import Any, Protocol
 import trio
 
 from pmxcfs import views
-from pmxcfs.condition import Files, condition, node_name
+from pmxcfs.condition import Asked, Files, condition, node_name
 from pmxcfs.control import CONTROL_NAME, Answerer, ControlSocket, RefusedError, Reply, Request
 from pmxcfs.database import FREE_BYTES_MIN
 from pmxcfs.driver import Driver
 from pmxcfs.durable.promise import Promise
+from pmxcfs.durable_driver import FsyncWait
+from pmxcfs.identity import NodeId
 from pmxcfs.logs import DebugSwitch
 from pmxcfs.lost_trees import LostTrees
 from pmxcfs.memdb.paths import is_private
@@ -67,6 +69,8 @@ class Inquiries:
         switch: of the debug lines.
         exposition: returns the metrics as Prometheus reads them.
         promise: returns what a successful fsync means now.
+        fsync_wait: returns who waits in fsync.
+        roll: asks the members, within a second, and returns which of them answered.
     """
 
     driver: Driver
@@ -78,6 +82,8 @@ class Inquiries:
     switch: DebugSwitch
     exposition: Callable[[], str]
     promise: Callable[[], Promise]
+    fsync_wait: Callable[[], FsyncWait | None]
+    roll: Callable[[], Awaitable[Mapping[NodeId, bool]]]
     tap: Tap = field(init=False)
     _disk_looks: trio.CapacityLimiter = field(init=False)
 
@@ -103,13 +109,13 @@ class Inquiries:
         }
 
     async def _status(self, request: Request) -> AsyncGenerator[Reply, None]:
-        files = await self._files()
+        asked = await self._ask()
         state = condition(
             self.driver,
             self.status,
             self.process,
             self.options.database,
-            files,
+            asked,
             int(time.time()),
             sees_private=request.is_root,
         )
@@ -126,6 +132,19 @@ class Inquiries:
                 "watchers": len(self.tap),
             }
         }
+
+    async def _ask(self) -> Asked:
+        """Ask the disk and the other members, both at a time."""
+        files, answers = Files(), dict[NodeId, bool]()
+
+        async def ask_disk() -> None:
+            nonlocal files
+            files = await self._files()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask_disk)
+            answers.update(await self.roll())
+        return Asked(files, answers, self.fsync_wait())
 
     async def _files(self) -> Files:
         """Return what the disk says, or that it says nothing."""

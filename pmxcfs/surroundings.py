@@ -22,8 +22,8 @@ class Group(Protocol):
 class KernelCache(Protocol):
     """What the kernel remembers of the tree; never blocks."""
 
-    def forget(self, changes: Sequence[Change]) -> None:
-        """These entries are not what they were."""
+    def forget(self, changes: Sequence[Change], *, is_own: bool = False) -> None:
+        """These entries are not what they were; ``is_own``: somebody on this node changed them."""
 
     def forget_all(self) -> None:
         """Nothing can be relied upon, modes included."""
@@ -32,7 +32,7 @@ class KernelCache(Protocol):
 class NoKernelCache:
     """For when nothing is mounted."""
 
-    def forget(self, changes: Sequence[Change]) -> None:
+    def forget(self, changes: Sequence[Change], *, is_own: bool = False) -> None:
         """Nothing is cached."""
 
     def forget_all(self) -> None:

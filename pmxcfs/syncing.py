@@ -33,10 +33,12 @@ class SharedSync:
 
     Attributes:
         durations: of the syncs, however they ended.
+        waiting: since when (trio's clock) each of those waits who wait now, the first one first.
     """
 
     def __init__(self, sync: Callable[[], None]) -> None:
         self.durations = Durations()
+        self.waiting: dict[object, float] = {}
         self._sync = sync
         self._next = _Turn()
         self._wanted = trio.Event()
@@ -48,10 +50,14 @@ class SharedSync:
             TemporaryStorageError: the disk takes too long.
             StorageError: the sync failed.
         """
-        turn = self._next
+        turn, caller = self._next, object()
         self._wanted.set()
-        with trio.move_on_after(SYNC_WAIT_S_MAX) as patience:
-            await turn.done.wait()
+        self.waiting[caller] = trio.current_time()
+        try:
+            with trio.move_on_after(SYNC_WAIT_S_MAX) as patience:
+                await turn.done.wait()
+        finally:
+            del self.waiting[caller]
         if patience.cancelled_caught:
             log.warning("gave up waiting for the disk to sync", waited_s=SYNC_WAIT_S_MAX)
             raise TemporaryStorageError("the disk does not answer")

@@ -19,11 +19,10 @@ PLACE_CHECK_PERIOD_S = 5
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What looks after a database, and the size of its pages."""
+    """What looks after a database."""
 
     syncs: SharedSync
     checkpoints: Checkpoints
-    page_bytes: int
 
 
 @asynccontextmanager
@@ -38,7 +37,7 @@ async def looked_after(database: Database, driver: Driver, path: Path) -> AsyncI
         nursery.start_soon(syncs.run)
         nursery.start_soon(checkpoints.run)
         nursery.start_soon(_watch_place, database, driver)
-        yield Upkeep(syncs, checkpoints, database.page_bytes)
+        yield Upkeep(syncs, checkpoints)
         nursery.cancel_scope.cancel()
 
 

@@ -24,11 +24,10 @@ COLUMNS = {
 }
 """The columns of the table in their order, with their declared types."""
 
+PAGE_BYTES_MIN = 512
+
 VALUE_BYTES_MAX = 128 * 1024 * 1024
 """No single value may be larger than the whole file system; SQLite would allow 1 GB."""
-
-PAGES_WITHOUT_ROWS = 2
-"""What a database has at most that was made but never written to: the schema and an empty table."""
 
 _SCHEMA = """
 SELECT CAST(type AS BLOB), CAST(name AS BLOB), rootpage, CAST(sql AS BLOB) FROM sqlite_schema
@@ -39,6 +38,14 @@ _DECLARATION_WORDS = COLUMNS.keys() | {
     *("create", "table", "not", TABLE),
     *("integer", "primary", "key", "null", "check", "typeof", "text", "blob"),
 }
+
+
+def pages_without_rows(page_bytes: int) -> int:
+    """Return how many pages a database has at most that was made but never written to.
+
+    They hold the schema, which takes two if they are as small as can be, and an empty table.
+    """
+    return 2 if page_bytes > PAGE_BYTES_MIN else 3
 
 
 def harden(connection: apsw.Connection) -> None:

@@ -14,6 +14,7 @@ from pmxcfs import __version__
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.durable.promise import Promise
 from pmxcfs.identity import Pid
+from pmxcfs.memdb.guests import GuestList
 from pmxcfs.memdb.index import tree_checksum
 from pmxcfs.replica import Replica
 from pmxcfs.status.entry import LogEntry
@@ -81,8 +82,14 @@ def rrd_text(status: ClusterStatus, now_s: int) -> bytes:
 
 
 def vmlist_text(replica: Replica) -> bytes:
-    """Return ``.vmlist``: every guest with its node and its kind."""
+    """Return ``.vmlist``: every guest with its node and its kind; made once for each change."""
     guests = replica.memdb.guests
+    if guests.text is None:
+        guests.text = _guests_text(guests)
+    return guests.text
+
+
+def _guests_text(guests: GuestList) -> bytes:
     entries = [
         f'"{guest.vmid}": {{ "node": "{guest.node}", "type": "{guest.kind}", '
         f'"version": {guest.version} }}'

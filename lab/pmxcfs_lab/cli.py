@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from pmxcfs.version import version_line
 from pmxcfs_lab import cli_faults, cli_looking, view
 from pmxcfs_lab.console import PROVIDER, open_chosen, out, progress
 from pmxcfs_lab.errors import LabError
@@ -48,6 +49,13 @@ ServiceOption = Annotated[Which, typer.Option("--service", help="Aim at one serv
 Within = Annotated[float, typer.Option("--within", metavar="SECONDS", help="Give up after this.")]
 
 
+def show_version(is_wanted: bool) -> None:
+    """Print the version and the revision, and end, if that is wanted."""
+    if is_wanted:
+        typer.echo(version_line("pmxcfs-lab"))
+        raise typer.Exit
+
+
 @app.callback()
 def choose_lab(
     context: typer.Context,
@@ -58,6 +66,10 @@ def choose_lab(
         str | None,
         typer.Option("--provider", envvar="PROVIDER", help="namespaces (default) or docker."),
     ] = None,
+    is_version_wanted: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=show_version, help="Print it, and end."),
+    ] = False,
 ) -> None:
     """Take the options that come before the verb."""
     context.obj = lab

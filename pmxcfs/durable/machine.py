@@ -27,6 +27,7 @@ from pmxcfs.dfsm.events import (
 )
 from pmxcfs.dfsm.history import History, Point
 from pmxcfs.durable.promise import Promise, Promises
+from pmxcfs.durable.roll_call import RollCall
 from pmxcfs.durable.votes import Votes
 from pmxcfs.durable.waiting import Waiters
 from pmxcfs.durable.wire import Message, MessageType, NewerProtocolError, decode
@@ -59,9 +60,13 @@ class Durability:
     Args:
         history: of the tree's group; the same object for good.
         is_settled: tells whether the database has all that the history has, and the group agrees.
+
+    Attributes:
+        roll: who was able to answer when we asked last.
     """
 
     def __init__(self, history: History, is_settled: Callable[[], bool]) -> None:
+        self.roll = RollCall()
         self._history = history
         self._is_settled = is_settled
         self._promises = Promises()
@@ -108,6 +113,11 @@ class Durability:
         """Begin an fsync: the ticket is answered once a majority has all that this node has now."""
         self._waiters.add(ticket, self._history)
         return self.advance()
+
+    def call_roll(self) -> list[Effect]:
+        """Ask all members whether they are able to answer; ``roll`` tells who was."""
+        call = self.roll.call(self._me, self._members)
+        return [] if call is None else [Multicast(call)]
 
     def withdraw(self, ticket: Ticket) -> None:
         """Forget a caller, who waits no more."""
@@ -165,7 +175,8 @@ class Durability:
                 self._receive(sender, data)
             case SendFailed():
                 pass  # it is asked again, and answered again
-        return self.advance()
+        answers: list[Effect] = [Multicast(answer) for answer in self.roll.answers_owed()]
+        return answers + self.advance()
 
     def advance(self) -> list[Effect]:
         """Do what has become possible: also to be called when the tree's history has moved on."""
@@ -202,16 +213,19 @@ class Durability:
         self._promises.present = frozenset(member.node_id for member in self._members)
         self._asks = {member: point for member, point in self._asks.items() if member in members}
         self._told_of &= self._members
+        self.roll.keep(self._members)
 
     def _receive(self, sender: Member, data: bytes) -> None:
-        if sender == self._me:
-            return
         try:
             message = decode(data)
         except ProtocolError as error:
             self._complain(sender, error)
             return
-        if message.type is MessageType.ASK:
+        if message.type in (MessageType.CALL, MessageType.HERE):
+            self.roll.hear(sender, self._me, message)
+        elif sender == self._me:
+            return
+        elif message.type is MessageType.ASK:
             self._asks[sender] = message.point
         else:
             self._reports[sender.node_id] = message.point

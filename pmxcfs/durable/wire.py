@@ -1,4 +1,4 @@
-"""The messages of the durability group: a question, and an answer of the same form.
+"""The messages of the durability group: questions, and answers of the same form.
 
 Source: docs/PROTOCOL.md, "Durability group".
 """
@@ -28,6 +28,11 @@ class MessageType(IntEnum):
     """Whoever has everything up to there: bring it to your disk, and tell."""
     DURABLE = 2
     """The sender has everything up to there on its disk."""
+    CALL = 3
+    """Whoever hears this: answer with the same point. It is the caller and the number of its call.
+    """
+    HERE = 4
+    """The sender answers a call."""
 
 
 class NewerProtocolError(ProtocolError):

@@ -10,6 +10,8 @@ lock. (Seen at two of three kills under load.) So we tell it two things that wai
   reader's time, if size or modification time are new to it, for which ``stamps`` cares.
 - Look all names up again, if another node has removed or moved one. Kernels before 6.16 do not know
   that; there a name can outlive its file for ``attributes.CACHE_S``.
+
+Of what its own requests change it is told neither (see ``own_changes``).
 """
 
 import threading
@@ -24,6 +26,7 @@ from pmxcfs.fuse.inodes import kernel_inode
 from pmxcfs.fuse.listings import Listings
 from pmxcfs.fuse.lookups import Lookups
 from pmxcfs.fuse.open_files import OpenFiles
+from pmxcfs.fuse.own_changes import OwnChanges, UnderWay
 from pmxcfs.memdb.entry import ROOT_INODE, Change, Entry, Inode
 
 log = structlog.get_logger("main")
@@ -95,10 +98,12 @@ class Invalidator:
 
     def add(self, inodes: Iterable[int]) -> None:
         """Note what is to be forgotten. Never blocks."""
+        wanted = set(inodes)
+        if not wanted:
+            return
         with self._work:
-            self._waiting.update(inodes)
-            if self._waiting:
-                self._work.notify()
+            self._waiting |= wanted
+            self._work.notify()
 
     def forget_names(self) -> None:
         """Have the kernel look all names up again, at once. Never blocks."""
@@ -160,7 +165,7 @@ class MountCache:
         self._attributes = attributes
         self._listings = listings
         self._invalidator: Invalidator | None = None
-        self._moved_here: set[Inode] = set()
+        self._own_changes = OwnChanges(lambda inodes: self._tell(map(kernel_inode, inodes)))
 
     def attach(self, invalidator: Invalidator) -> None:
         """Name what tells the kernel; before that the kernel knows nothing."""
@@ -181,20 +186,18 @@ class MountCache:
         """How many inodes it is still to be told of."""
         return 0 if self._invalidator is None else len(self._invalidator)
 
-    @contextmanager
-    def moving_here(self, *entries: Entry | None) -> Iterator[None]:
-        """Have a name end by a request of this kernel, which knows that by itself."""
-        inodes = {entry.inode for entry in entries if entry is not None}
-        self._moved_here |= inodes
-        try:
-            yield
-        finally:
-            self._moved_here -= inodes
+    def changing_here(self, *inodes: Inode) -> UnderWay:
+        """Have a request of this kernel change these for as long as the block lasts."""
+        return self._own_changes.begin(inodes)
 
-    def forget(self, changes: Sequence[Change]) -> None:
+    def forget(self, changes: Sequence[Change], *, is_own: bool = False) -> None:
         """Bring open files up to date, and have the kernel forget these entries.
 
         A directory whose names change gets another time stamp, by which the kernel notices.
+
+        Args:
+            changes: in the order in which they were made.
+            is_own: whether somebody on this node made them; it need not be a request that waits.
         """
         self._open_files.follow(changes)
         changed = [
@@ -212,8 +215,11 @@ class MountCache:
             self._attributes.renew(inode)
         told = {change.inode for change in changed}
         told |= {inode for inode in directories if kernel_inode(inode) in self._lookups}
+        if is_own:
+            told = self._own_changes.spare(told, changed)
+            changed = [change for change in changed if change.inode not in self._own_changes]
         self._tell(map(kernel_inode, told))
-        if any(_ends_a_name(change) and change.inode not in self._moved_here for change in changed):
+        if any(map(_ends_a_name, changed)):
             self._forget_names()
 
     def doubt(self, inode: Inode) -> None:

@@ -19,7 +19,7 @@ from pmxcfs.fuse.inodes import (
 from pmxcfs.fuse.listings import Listings
 from pmxcfs.fuse.lookups import Lookups
 from pmxcfs.fuse.open_files import OpenFiles
-from pmxcfs.memdb.entry import Entry
+from pmxcfs.memdb.entry import Entry, Inode
 from pmxcfs.memdb.tree import Tree
 
 
@@ -63,6 +63,11 @@ class Objects:
         if entry is None:
             raise OperationError(ENOENT if self._live(parent) is not None else ESTALE)
         return self.hand_out(entry)
+
+    def inodes_at(self, *places: tuple[Inode, bytes]) -> list[Inode]:
+        """Return the inodes, the tree's, of what has these names in these directories."""
+        entries = (self.tree.child(directory, name) for directory, name in places)
+        return [entry.inode for entry in entries if entry is not None]
 
     def hand_out(self, item: Entry | VirtualInode) -> pyfuse3.EntryAttributes:
         """Return attributes for an answer that makes the kernel know an inode."""
@@ -134,3 +139,11 @@ class Objects:
         if entry is None or self._lookups.is_known_as_other(number, entry.type):
             return None
         return entry
+
+
+def open_handle(inode: int) -> pyfuse3.FileInfo:
+    """Return a file handle that reads from the kernel's pages; they are kept over close and open.
+
+    All writes come to us at once.
+    """
+    return pyfuse3.FileInfo(fh=inode, direct_io=False, keep_cache=True)

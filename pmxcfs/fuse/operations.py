@@ -25,10 +25,10 @@ from pmxcfs.fuse.inodes import KERNEL_ROOT, VirtualInodes, is_virtual, kernel_in
 from pmxcfs.fuse.invalidation import MountCache
 from pmxcfs.fuse.listings import Listings
 from pmxcfs.fuse.lookups import Lookups
-from pmxcfs.fuse.objects import Objects
+from pmxcfs.fuse.objects import Objects, open_handle
 from pmxcfs.fuse.open_files import OpenFiles, content_of
 from pmxcfs.fuse.virtual_files import VirtualFile, VirtualObject
-from pmxcfs.memdb.entry import EntryType, Inode
+from pmxcfs.memdb.entry import Entry, EntryType, Inode
 from pmxcfs.tallies import Requests
 
 _NANOSECONDS = 1_000_000_000
@@ -134,7 +134,8 @@ class PmxcfsOperations(pyfuse3.Operations):
             if is_virtual(inode) or inode == KERNEL_ROOT:
                 raise OperationError(EACCES)
             mtime_s = attr.st_mtime_ns // _NANOSECONDS
-            await self._changes.set_mtime(tree_inode(inode), mtime_s)
+            with self.cache.changing_here(tree_inode(inode)):
+                await self._changes.set_mtime(tree_inode(inode), mtime_s)
         return self._objects.attributes(inode)
 
     @answers_errors
@@ -196,7 +197,9 @@ class PmxcfsOperations(pyfuse3.Operations):
     ) -> pyfuse3.EntryAttributes:
         """Make a directory; the mode follows from its path."""
         self._refuse_virtual(parent_inode, name)
-        entry = await self._changes.mkdir(tree_inode(parent_inode), name)
+        parent = tree_inode(parent_inode)
+        with self.cache.changing_here(parent):
+            entry = await self._changes.mkdir(parent, name)
         return self._objects.hand_out(entry)
 
     @answers_errors
@@ -225,8 +228,8 @@ class PmxcfsOperations(pyfuse3.Operations):
         self._refuse_virtual(parent_inode_old, name_old)
         self._refuse_virtual(parent_inode_new, name_new)
         old, new = tree_inode(parent_inode_old), tree_inode(parent_inode_new)
-        tree = self._objects.tree
-        with self.cache.moving_here(tree.child(old, name_old), tree.child(new, name_new)):
+        moved = self._objects.inodes_at((old, name_old), (new, name_new))
+        with self.cache.changing_here(old, new, *moved):
             await self._changes.rename(old, name_old, new, name_new)
 
     # Files
@@ -239,8 +242,7 @@ class PmxcfsOperations(pyfuse3.Operations):
         if not stat.S_ISREG(mode):
             raise OperationError(ENOSYS)
         self._refuse_virtual(parent_inode, name)
-        entry = await self._changes.create(tree_inode(parent_inode), name)
-        return self._objects.hand_out(entry)
+        return self._objects.hand_out(await self._create(tree_inode(parent_inode), name))
 
     @answers_errors
     async def create(
@@ -248,11 +250,11 @@ class PmxcfsOperations(pyfuse3.Operations):
     ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
         """Make a file that did not exist, whatever the flags say, and open it."""
         self._refuse_virtual(parent_inode, name)
-        entry = await self._changes.create(tree_inode(parent_inode), name)
+        entry = await self._create(tree_inode(parent_inode), name)
         attributes = self._objects.hand_out(entry)
         if not self.opens_are_silent:
             self._open_files.open(entry, is_synchronous=bool(flags & O_DSYNC))
-        return _handle(kernel_inode(entry.inode)), attributes
+        return open_handle(kernel_inode(entry.inode)), attributes
 
     @answers_errors
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
@@ -262,7 +264,7 @@ class PmxcfsOperations(pyfuse3.Operations):
         if not is_virtual(inode):
             entry = self._objects.entry(inode)
             self._open_files.open(entry, is_synchronous=bool(flags & O_DSYNC))
-        return _handle(inode)
+        return open_handle(inode)
 
     @answers_errors
     async def release(self, fh: int) -> None:
@@ -308,10 +310,14 @@ class PmxcfsOperations(pyfuse3.Operations):
         """Whether a write to this file has to be on the disk before it is answered."""
         return not is_virtual(number) and self._open_files.is_synchronous(tree_inode(number))
 
+    async def _create(self, parent: Inode, name: bytes) -> Entry:
+        with self.cache.changing_here(parent):
+            return await self._changes.create(parent, name)
+
     async def _remove(self, parent: int, name: bytes, kind: EntryType) -> None:
         self._refuse_virtual(parent, name)
         directory = tree_inode(parent)
-        with self.cache.moving_here(self._objects.tree.child(directory, name)):
+        with self.cache.changing_here(directory, *self._objects.inodes_at((directory, name))):
             await self._changes.remove(directory, name, kind)
 
     async def _write(self, inode: Inode, offset: int, data: bytes) -> int:
@@ -321,7 +327,8 @@ class PmxcfsOperations(pyfuse3.Operations):
         unless it comes from a mapping; a mapping never reaches beyond the limit.
         """
         try:
-            return await self._changes.write(inode, offset, data)
+            with self.cache.changing_here(inode):
+                return await self._changes.write(inode, offset, data)
         except OperationError as refusal:
             if refusal.errno != EFBIG:
                 self.cache.doubt(inode)
@@ -329,7 +336,8 @@ class PmxcfsOperations(pyfuse3.Operations):
 
     async def _truncate(self, number: int, size: int) -> None:
         if not is_virtual(number):
-            await self._changes.truncate(tree_inode(number), size)
+            with self.cache.changing_here(tree_inode(number)):
+                await self._changes.truncate(tree_inode(number), size)
             return
         file = self._objects.virtual(number).object
         if not isinstance(file, VirtualFile) or file.write is None:
@@ -339,11 +347,3 @@ class PmxcfsOperations(pyfuse3.Operations):
         """Refuse to make, remove or move a virtual object, or to put anything in its place."""
         if self._objects.is_virtual_name(parent, name):
             raise OperationError(EACCES)
-
-
-def _handle(inode: int) -> pyfuse3.FileInfo:
-    """Return a file handle that reads from the kernel's pages; they are kept over close and open.
-
-    All writes come to us at once.
-    """
-    return pyfuse3.FileInfo(fh=inode, direct_io=False, keep_cache=True)

@@ -62,12 +62,15 @@ class GuestList:
 
     Attributes:
         version: counts registrations, removals and rebuilds in this process.
+        text: the list as clients read it if it was made since the last change, kept here by
+            ``views``.
 
     Source: docs/PROTOCOL.md, "Guest list".
     """
 
     def __init__(self) -> None:
         self.version = 0
+        self.text: bytes | None = None
         self._guests: dict[int, Guest] = {}
         self._registrations = 0
 
@@ -96,6 +99,7 @@ class GuestList:
     def unregister(self, vmid: int) -> None:
         """Remove a guest by its id alone; it may be unknown."""
         self.version += 1
+        self.text = None
         self._guests.pop(vmid, None)
 
     def rebuild(self, tree: Tree) -> None:
@@ -109,6 +113,7 @@ class GuestList:
                 configurations is a file.
         """
         self._guests = {}
+        self.text = None
         nodes = tree.child(ROOT_INODE, NODES_DIRECTORY)
         if nodes is None or not nodes.is_directory:
             return
@@ -124,6 +129,7 @@ class GuestList:
 
     def _enter(self, path: GuestPath) -> None:
         self._registrations += 1
+        self.text = None
         self._guests[path.vmid] = Guest(path.vmid, path.node, path.kind, self._registrations)
 
 

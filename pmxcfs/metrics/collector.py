@@ -5,17 +5,14 @@ Source: docs/OPERATIONS.md, "Monitoring".
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pmxcfs import __version__
 from pmxcfs.dfsm.modes import Mode
-from pmxcfs.driver import Driver
-from pmxcfs.fuse.operations import PmxcfsOperations
+from pmxcfs.durable.promise import Promise
 from pmxcfs.memdb.limits import CONTENT_BYTES_MAX, ENTRIES_MAX
 from pmxcfs.metrics.families import (
     counter,
@@ -26,50 +23,12 @@ from pmxcfs.metrics.families import (
     request_durations,
     request_errors,
 )
-from pmxcfs.rrd.writer import RrdWriter
-from pmxcfs.status_driver import StatusDriver
-from pmxcfs.tallies import Requests, Traffic
-from pmxcfs.upkeep import Upkeep
-
-PAGE_HEADER_BYTES = 24
-"""What the write-ahead log adds to each page."""
+from pmxcfs.metrics.parts import Parts
+from pmxcfs.tallies import Durations
 
 IO_COUNTS = Path("/proc/self/io")
 
 Families = Iterator[Metric]
-
-
-@runtime_checkable
-class Carrier(Protocol):
-    """A group that counts what it carries."""
-
-    @property
-    def traffic(self) -> Traffic:
-        """What it has carried so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What is read when somebody asks.
-
-    Attributes:
-        ipc: counts of requests to the IPC service.
-    """
-
-    driver: Driver
-    status: StatusDriver
-    operations: PmxcfsOperations
-    upkeep: Upkeep
-    rrd: RrdWriter
-    ipc: Requests
-
-    def traffic(self) -> dict[str, Traffic]:
-        """Return what the groups have carried, by their names; nothing in standalone mode."""
-        tree, status = self.driver.group, self.status.group
-        found: dict[str, Traffic] = {"tree": tree.traffic} if isinstance(tree, Carrier) else {}
-        if isinstance(status, Carrier):
-            found["status"] = status.traffic
-        return found
 
 
 class NodeCollector(Collector):
@@ -84,6 +43,7 @@ class NodeCollector(Collector):
         yield from self._tree()
         yield from self._requests()
         yield from self._database()
+        yield from self._fsync()
         yield from self._groups()
         yield from self._queues()
         yield from self._rrd()
@@ -168,7 +128,6 @@ class NodeCollector(Collector):
 
     def _database(self) -> Families:
         driver, upkeep = self._parts.driver, self._parts.upkeep
-        page_bytes = upkeep.page_bytes + PAGE_HEADER_BYTES
         yield gauge(
             "pmxcfs_database_writable",
             "Whether the database takes changes.",
@@ -192,12 +151,38 @@ class NodeCollector(Collector):
         yield counter(
             "pmxcfs_database_log_written_bytes",
             "What was written to the write-ahead log.",
-            upkeep.checkpoints.pages_written * page_bytes,
+            upkeep.checkpoints.written_bytes,
         )
         yield gauge(
             "pmxcfs_database_log_bytes",
             "What is in the write-ahead log.",
-            upkeep.checkpoints.pages * page_bytes,
+            upkeep.checkpoints.size_bytes,
+        )
+
+    def _fsync(self) -> Families:
+        durable = self._parts.durable
+        promise = Promise.THIS_NODE if durable is None else durable.promise
+        yield gauges(
+            "pmxcfs_fsync_promise",
+            "Whose disks a successful fsync stands for at the moment.",
+            "disks",
+            {each.name.lower(): each is promise for each in Promise},
+        )
+        yield histogram(
+            "pmxcfs_fsync_wait_duration_seconds",
+            "How long callers of fsync waited for our disk and for a majority.",
+            Durations() if durable is None else durable.waits,
+        )
+        yield counters(
+            "pmxcfs_fsync_waits",
+            "Callers of fsync who waited for a majority, by what they got.",
+            "result",
+            {} if durable is None else durable.results,
+        )
+        yield gauge(
+            "pmxcfs_silent_members",
+            "Members that run this program and did not answer when they were asked the last time.",
+            0 if durable is None else durable.count_silent(),
         )
 
     def _groups(self) -> Families:
@@ -222,6 +207,8 @@ class NodeCollector(Collector):
             "invalidations": parts.operations.cache.waiting,
             "rrd": len(parts.rrd),
         }
+        if parts.durable is not None:
+            lengths["fsync"] = parts.durable.callers
         for group, counts in parts.traffic().items():
             lengths[f"outbox_{group}"] = counts.waiting
             lengths[f"under_way_{group}"] = counts.under_way

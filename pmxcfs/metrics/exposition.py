@@ -1,11 +1,13 @@
-"""The text that Prometheus reads."""
+"""The text that Prometheus reads.
+
+Its library is imported when somebody asks for the first time: most daemons are never asked.
+"""
+
+from collections.abc import Callable
 
 import trio
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.gc_collector import GCCollector
-from prometheus_client.process_collector import ProcessCollector
 
-from pmxcfs.metrics.collector import NodeCollector, Parts
+from pmxcfs.metrics.parts import Parts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -21,10 +23,8 @@ class Exposition:
     """
 
     def __init__(self, parts: Parts) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(NodeCollector(parts))
-        ProcessCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
+        self._parts = parts
+        self._generate: Callable[[], bytes] | None = None
         self._text = b""
         self._made_s = -FRESH_S
 
@@ -36,5 +36,20 @@ class Exposition:
         """Return all metrics, of this moment or of the last second; on the event loop only."""
         now_s = trio.current_time()
         if now_s - self._made_s >= FRESH_S:
-            self._text, self._made_s = generate_latest(self._registry), now_s
+            self._generate = self._generate or _generator(self._parts)
+            self._text, self._made_s = self._generate(), now_s
         return self._text
+
+
+def _generator(parts: Parts) -> Callable[[], bytes]:
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.gc_collector import GCCollector
+    from prometheus_client.process_collector import ProcessCollector
+
+    from pmxcfs.metrics.collector import NodeCollector
+
+    registry = CollectorRegistry()
+    registry.register(NodeCollector(parts))
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    return lambda: generate_latest(registry)

@@ -1,5 +1,8 @@
 """The directory of RRD files: makes files that are missing, and updates them with librrd.
 
+The library comes with cairo and pango, 6 MiB of them. Where rrdcached runs it is needed for new
+files only, so it is imported when it is needed.
+
 Source: docs/PROTOCOL.md, "RRD files".
 """
 
@@ -7,8 +10,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import rrdtool
 
 from pmxcfs.status.archives import STEP_S, ArchiveUpdate
 
@@ -68,7 +69,7 @@ class RrdFiles:
         Raises:
             FileRefusedError: it is older than the newest value, or the file is damaged.
         """
-        _call(rrdtool.update, str(path), text)
+        _call("update", str(path), text)
 
 
 def _make_directories(base: Path, directory: Path) -> None:
@@ -83,11 +84,15 @@ def _create(path: Path, update: ArchiveUpdate, now_s: float) -> None:
     now = time.localtime(now_s)
     start_s = int(time.mktime((*now[:3], 0, 0, 0, *now[6:])))
     options = ["--no-overwrite", "--start", str(start_s), "--step", str(STEP_S)]
-    _call(rrdtool.create, str(path), *options, *update.schema.definition())
+    _call("create", str(path), *options, *update.schema.definition())
 
 
-def _call(function: Callable[..., object], *arguments: str) -> None:
+def _call(function: str, *arguments: str) -> None:
     try:
-        function(*arguments)
+        import rrdtool
+    except ImportError as error:
+        raise FileRefusedError(f"librrd is missing (Debian: librrd8): {error}") from error
+    try:
+        getattr(rrdtool, function)(*arguments)
     except rrdtool.OperationalError as error:
         raise FileRefusedError(str(error)) from error

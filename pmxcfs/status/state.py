@@ -37,6 +37,9 @@ class ClusterStatus:
         node_name: ours.
         ip: our address as text; None if we have none to tell.
         first_uid: see ClusterLog.
+
+    Attributes:
+        measured_s: when the last metrics of each node came, by its name.
     """
 
     def __init__(self, node_name: str, *, ip: str | None = None, first_uid: int = 1) -> None:
@@ -45,6 +48,7 @@ class ClusterStatus:
         self.values = KeyValues()
         self.metrics = Metrics()
         self.log = ClusterLog(node_name.encode(), first_uid)
+        self.measured_s: dict[str, int] = {}
         self._own_ip = ip.encode() if ip is not None else None
         self._early: dict[NodeId, dict[bytes, Update]] = {}
         if self._own_ip is not None:
@@ -62,6 +66,8 @@ class ClusterStatus:
         """Take over a new reading of corosync's configuration; nodes that are gone lose all."""
         self.membership.learn_nodes(info)
         self.values.keep_only({node.node_id for node in info.nodes})
+        names = {node.name for node in info.nodes} | {self.node_name}
+        self.measured_s = {name: at_s for name, at_s in self.measured_s.items() if name in names}
         for node in info.nodes:
             for update in self._early.pop(node.node_id, {}).values():
                 self._receive(node.node_id, node.name, update)
@@ -88,7 +94,7 @@ class ClusterStatus:
         if is_metrics(update):
             if name is None:
                 return False
-            self._receive_metrics(update, now_s)
+            self._receive_metrics(name, update, now_s)
             return True
         if name is not None:
             self._receive(node_id, name, update)
@@ -135,9 +141,10 @@ class ClusterStatus:
             self._own_ip = decode_ip(update.value)
             self.membership.learn_ip(self.node_name, self._own_ip)
         elif is_metrics(update):
-            self._receive_metrics(update, now_s)
+            self._receive_metrics(self.node_name, update, now_s)
         else:
             self.values.own.set(update.key, update.value)
 
-    def _receive_metrics(self, update: Update, now_s: int) -> None:
+    def _receive_metrics(self, name: str, update: Update, now_s: int) -> None:
         self.metrics.receive(update.key.removeprefix(METRICS_PREFIX), update.value, now_s)
+        self.measured_s[name] = now_s

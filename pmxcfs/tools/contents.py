@@ -77,7 +77,7 @@ def read_contents(copy: Path) -> Contents:
             problems += _problems_for_sqlite(connection)
             if connection.page_count() and not _is_in_doubt(problems):
                 rows = [Row(*values) for values in connection.select(_SELECT)]
-                problems += _problems_without_rows(rows, connection.page_count())
+                problems += _problems_without_rows(rows, connection.page_count(), image.page_size)
     except StorageError as error:
         if not _is_in_doubt(problems):
             problems.append(_refused(Kind.CORRUPT, f"SQLite cannot read it: {error}"))
@@ -119,10 +119,10 @@ def _problems_for_sqlite(connection: PrivateConnection) -> list[Problem]:
     return [_refused(Kind.CORRUPT, fault) for fault in connection.page_faults(PAGE_FAULTS_MAX)]
 
 
-def _problems_without_rows(rows: list[Row], page_count: int) -> list[Problem]:
+def _problems_without_rows(rows: list[Row], page_count: int, page_bytes: int) -> list[Problem]:
     if rows or page_count == 0:
         return []
-    if page_count > vetting.PAGES_WITHOUT_ROWS:
+    if page_count > vetting.pages_without_rows(page_bytes):
         return [_refused(Kind.NO_ROWS, "its table has no rows, and had some")]
     sentence = "its table has no rows; the daemon takes it for a new database"
     return [Problem(Kind.NO_ROWS, Severity.WRONG, sentence)]

@@ -22,6 +22,7 @@ from pmxcfs.tools.ctl_manual import (
     EXIT_UNREACHABLE,
     EXIT_USAGE,
 )
+from pmxcfs.tools.versions import add_version
 
 app = typer.Typer(
     name="pmxcfs-ctl",
@@ -32,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text is wrapped to the width of the terminal
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+add_version(app, "pmxcfs-ctl")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 RunDir = Annotated[

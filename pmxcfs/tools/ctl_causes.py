@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pmxcfs.tools.ctl_asking import Advice, Value
+from pmxcfs.tools.ctl_concerns import WAIT_S_NORMAL, concerns, notices
 from pmxcfs.tools.ctl_corosync import Corosync
-from pmxcfs.tools.ctl_words import bytes_text, duration, names, percent, plural, since
-
-NEAR_LIMIT_PERCENT = 80
-FREE_BYTES_MIN = 64 * 1024 * 1024
-WAIT_S_NORMAL = 2.0
-"""A step of a synchronisation, or a change of ours, is under way for less."""
-
-_LOGS = "journalctl -u pve-cluster -n 50"
-_COROSYNC_LOGS = "journalctl -u corosync -n 50"
-_DOES_NOT_REACH = (
-    "corosync does not reach it: the node is down, its corosync does not run, or the network is cut"
+from pmxcfs.tools.ctl_members import (
+    DOES_NOT_REACH,
+    LOGS,
+    called,
+    commands_for,
+    votes,
+    wait_sentence,
 )
+from pmxcfs.tools.ctl_words import bytes_text, names, plural, since
+
+_COROSYNC_LOGS = "journalctl -u corosync -n 50"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,8 @@ def findings(status: Value, corosync: Corosync) -> Findings:
     causes += _of_callers(status)
     if not causes and not status["writable"]:
         sentence = "changes are refused at this moment, for a reason that is gone by the next look"
-        causes.append(Advice("unknown", sentence, (), ("pmxcfs-ctl status", _LOGS)))
-    concerns = [*_of_members(status, corosync), *_of_room(status), *_of_status_group(status)]
-    return Findings(tuple(causes), tuple(concerns), tuple(_notices(status)))
+        causes.append(Advice("unknown", sentence, (), ("pmxcfs-ctl status", LOGS)))
+    return Findings(tuple(causes), tuple(concerns(status, corosync)), tuple(notices(status)))
 
 
 def _of_corosync(status: Value, corosync: Corosync) -> Iterator[Advice]:
@@ -95,7 +94,7 @@ def _of_quorum(status: Value, corosync: Corosync) -> Iterator[Advice]:
     present, needed, total = votes(status, corosync)
     absent = [member for member in status["members"] if not member["in_ring"]]
     details = [f"quorum was lost or missing {since(status['quorum']['since_s'], status)}"]
-    details += [f"{_called(member)}: {_DOES_NOT_REACH}" for member in absent]
+    details += [f"{called(member)}: {DOES_NOT_REACH}" for member in absent]
     details.append(_what_would_help(present, needed, absent))
     yield Advice(
         "no-quorum",
@@ -109,16 +108,6 @@ def _of_quorum(status: Value, corosync: Corosync) -> Iterator[Advice]:
             "two halves that both may write lose changes",
         ),
     )
-
-
-def votes(status: Value, corosync: Corosync) -> tuple[int, int, int]:
-    """Return the votes that are present, needed, and expected in all."""
-    if corosync.votes is not None:
-        told = corosync.votes
-        return told["present"], told["needed"], told["expected"]
-    cluster = status["cluster"] or {"votes": 0, "votes_needed": 0}
-    present = sum(member["votes"] for member in status["members"] if member["in_ring"])
-    return present, cluster["votes_needed"], cluster["votes"]
 
 
 def _what_would_help(present: int, needed: int, absent: list[Value]) -> str:
@@ -138,42 +127,29 @@ def _of_sync(status: Value, *, is_cut_off: bool) -> Iterator[Advice]:
         return
     mode, database = status["sync"]["mode"], status["database"]["state"]
     wait = next((each for each in status["waits"] if each["who"] == "tree"), None)
-    waited = () if wait is None else (_wait_sentence(wait),)
+    waited = () if wait is None else (wait_sentence(wait),)
     if mode == "synced":
         if wait is not None and wait["waited_s"] >= WAIT_S_NORMAL and not is_cut_off:
-            yield Advice("slow", "a change of ours has not come back yet", waited, (_LOGS,))
+            yield Advice("slow", "a change of ours has not come back yet", waited, (LOGS,))
     elif mode in ("start-sync", "update"):
         sentence = "the nodes are comparing their trees: changes wait, and get EBUSY after 10 s"
-        yield Advice("not-synced", sentence, waited, _commands_for(wait, status))
+        yield Advice("not-synced", sentence, waited, commands_for(wait, status))
     elif mode == "start" and not is_cut_off:
         sentence = "not a member of the group yet: changes wait for that"
-        yield Advice("joining", sentence, waited, ("corosync-cpgtool", _LOGS))
+        yield Advice("joining", sentence, waited, ("corosync-cpgtool", LOGS))
     elif mode == "leave" and database == "writable":
         sentence = "leaving the group, to come back by itself with all that it missed"
-        yield Advice("leaving", sentence, waited, (_LOGS,))
+        yield Advice("leaving", sentence, waited, (LOGS,))
     elif mode == "version-error":
         yield Advice(
             "version",
             "another member speaks a newer protocol: this node stays out until it is upgraded",
             (),
-            (_LOGS, "apt update && apt full-upgrade", "systemctl restart pve-cluster"),
+            (LOGS, "apt update && apt full-upgrade", "systemctl restart pve-cluster"),
         )
     elif mode == "error" and database != "failed":
         sentence = "out of the group until a restart: it could not take over the others' tree"
-        yield Advice("out", sentence, (), (_LOGS, "systemctl restart pve-cluster"))
-
-
-def _wait_sentence(wait: Value) -> str:
-    whom = names([str(each) for each in wait["waits_for"]])
-    return f"waits for {whom} since {duration(wait['waited_s'])}: {wait['what']}"
-
-
-def _commands_for(wait: Value | None, status: Value) -> tuple[str, ...]:
-    called = [] if wait is None else [str(each) for each in wait["waits_for"]]
-    nodes = [str(member["name"]) for member in status["members"]]
-    slow = [name for name in nodes if any(each.startswith(f"{name} ") for each in called)]
-    restarts = [f"ssh {name} systemctl restart pve-cluster   # if it hangs" for name in slow]
-    return (*(f"ssh {name} pmxcfs-ctl status" for name in slow), *restarts, _LOGS)
+        yield Advice("out", sentence, (), (LOGS, "systemctl restart pve-cluster"))
 
 
 def _of_database(status: Value) -> Iterator[Advice]:
@@ -223,111 +199,4 @@ def _of_callers(status: Value) -> Iterator[Advice]:
     queue = status["queue"]
     if queue["callers"] >= queue["callers_max"]:
         sentence = f"{queue['callers']} changes wait already: more get EBUSY"
-        yield Advice("busy", sentence, (), (_LOGS,))
-
-
-def _of_members(status: Value, corosync: Corosync) -> Iterator[Advice]:
-    if not status["quorum"]["quorate"] or not sees_the_group(status):
-        return  # then there is a cause, which says what is missing
-    missing = [member for member in status["members"] if what_is_wrong_with(member, status)]
-    if missing:
-        present, needed, _ = votes(status, corosync)
-        is_last = present - 1 < needed
-        spare = "one more lost vote, and nothing can be changed any more" if is_last else ""
-        yield Advice(
-            "members-missing",
-            f"not all nodes take part: {names([str(member['name']) for member in missing])}",
-            tuple(
-                filter(
-                    None,
-                    [
-                        *(
-                            f"{_called(each)}: {what_is_wrong_with(each, status)}"
-                            for each in missing
-                        ),
-                        spare,
-                    ],
-                )
-            ),
-            tuple(f"ssh {member['name']} pmxcfs-ctl status" for member in missing),
-        )
-
-
-def sees_the_group(status: Value) -> bool:
-    """Whether this node is in the group of the tree, and so can say who else is."""
-    return any(member["is_this_node"] and member["in_group"] for member in status["members"])
-
-
-def what_is_wrong_with(member: Value, status: Value) -> str:
-    """Return what it means that a configured node does not take part in all; empty if it does."""
-    is_blind = not any(other["in_ring"] for other in status["members"])
-    if member["is_this_node"]:
-        return "" if member["in_group"] else "out of the group: see pmxcfs-ctl explain"
-    if is_blind:
-        return "not known: this node has no word from its own corosync"
-    if member["in_ring"] and not sees_the_group(status):
-        return "" if member["in_status_group"] else "not known: this node is not in the group"
-    if not member["in_ring"]:
-        return _DOES_NOT_REACH
-    if not member["in_group"]:
-        return "its corosync is there, but its pmxcfs is not: it does not run, or is coming back"
-    if member["awaited"]:
-        return "its pmxcfs has not told its state: it hangs, or its machine is overloaded"
-    if not member["in_status_group"]:
-        return "its metrics, addresses and log entries are not seen"
-    return ""
-
-
-def _called(member: Value) -> str:
-    return f"{member['name']} (id {member['node_id']}, {plural(member['votes'], 'vote')})"
-
-
-def _of_room(status: Value) -> Iterator[Advice]:
-    tree, database = status["tree"], status["database"]
-    for of, used, limit in (
-        ("entries", tree["entries"], tree["entries_max"]),
-        ("bytes of content", tree["bytes"], tree["bytes_max"]),
-    ):
-        if percent(used, limit) >= NEAR_LIMIT_PERCENT:
-            sentence = f"the tree has {percent(used, limit)} % of the {of} that it may have"
-            yield Advice("near-limit", sentence, (), ("du -a /etc/pve | sort -n | tail -n 20",))
-    if not database["answers"] and database["state"] == "writable":
-        sentence = "the disk does not answer: it did not say within 1 s how large the database is"
-        yield Advice("disk-slow", sentence, (), ("dmesg | tail -n 30",))
-    elif (
-        database["state"] == "writable"
-        and database["free_bytes"] is not None
-        and database["free_bytes"] < FREE_BYTES_MIN
-    ):
-        sentence = f"the database's disk is nearly full: {bytes_text(database['free_bytes'])} left"
-        yield Advice("disk-nearly-full", sentence, (), (f"df -h {database['path']}",))
-
-
-def _of_status_group(status: Value) -> Iterator[Advice]:
-    waits = [each for each in status["waits"] if each["who"] == "status"]
-    if status["sync"]["mode"] == "synced" and waits and waits[0]["waited_s"] >= WAIT_S_NORMAL:
-        sentence = "what other nodes publish (metrics, addresses, the log) is not seen"
-        yield Advice("status-group", sentence, (_wait_sentence(waits[0]),), (_LOGS,))
-
-
-def _notices(status: Value) -> Iterator[Advice]:
-    kept = [str(path) for path in status["kept_trees"]]
-    if kept:
-        yield Advice(
-            "kept-trees",
-            f"{plural(len(kept), 'tree')} of this node lost against another node's and "
-            "were kept; remove them when nothing in them is needed",
-            tuple(kept),
-            (f"pmxcfs-db diff {kept[-1]} {status['database']['path']}", f"rm {kept[-1]}"),
-        )
-    if status["unshared_since"] is not None:
-        sentence = f"changes since version {status['unshared_since']} may be on no other node yet"
-        yield Advice("unshared", sentence)
-    if status["forced_local"]:
-        yield Advice("local", "told to work alone (--local): other nodes see none of the changes")
-    if status["restart_flag"]:
-        yield Advice(
-            "restart-flag", "the restart flag is set: tools wait for this daemon to return"
-        )
-    if status["debug"]:
-        yield Advice("debug", "debug lines are logged", (), ("pmxcfs-ctl debug off",))
+        yield Advice("busy", sentence, (), (LOGS,))

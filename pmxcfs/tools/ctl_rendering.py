@@ -8,8 +8,9 @@ from rich.text import Text
 
 from pmxcfs.tools.consoles import out
 from pmxcfs.tools.ctl_asking import Advice, Value
-from pmxcfs.tools.ctl_causes import Findings, sees_the_group, votes, what_is_wrong_with
+from pmxcfs.tools.ctl_causes import Findings
 from pmxcfs.tools.ctl_corosync import Corosync
+from pmxcfs.tools.ctl_members import sees_the_group, votes, what_is_wrong_with
 from pmxcfs.tools.ctl_words import bytes_text, duration, percent, plural, since
 from pmxcfs.tools.problems import printable
 
@@ -62,9 +63,16 @@ def show_members(status: Value) -> None:
             str(member["votes"]),
             _yes(member["in_ring"]),
             _yes(in_group),
-            Text(problem or "all well", BAD if problem else GOOD),
+            _meaning(member, problem),
         )
     out.print(table)
+
+
+def _meaning(member: Value, problem: str) -> Text:
+    if problem:
+        return Text(problem, BAD)
+    is_known = member["is_this_node"] or member["answers"]
+    return Text("all well", GOOD) if is_known else Text("no fault seen; it cannot be asked", QUIET)
 
 
 def show_findings(status: Value, found: Findings) -> None:

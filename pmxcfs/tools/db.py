@@ -26,6 +26,7 @@ from pmxcfs.tools.publishing import refuse_existing
 from pmxcfs.tools.repairing import perform_repair, plan_repair, side_directory_of
 from pmxcfs.tools.snapshots import restore as restore_snapshot
 from pmxcfs.tools.snapshots import take_snapshot
+from pmxcfs.tools.versions import add_version
 
 app = typer.Typer(
     name="pmxcfs-db",
@@ -36,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text is wrapped to the width of the terminal
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+add_version(app, "pmxcfs-db")
 
 DatabaseArgument = Annotated[Path, typer.Argument(metavar="DB", help="A config.db.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -4,6 +4,7 @@ Each fault is real: a cut network, a stopped or killed corosync, a stopped daemo
 """
 
 import json
+import re
 import time
 from typing import Any
 
@@ -23,6 +24,8 @@ ANSWER_S_MAX = 30.0
 
 CTL = f"{PYTHON} -m pmxcfs.tools.ctl"
 STATE = "/var/lib/pve-cluster"
+MOUNTED = "/etc/pve"
+ENDS = ("done", "gave_up", "failed")
 
 
 def ctl(node: Host, arguments: str, user: str = "root") -> tuple[int, str]:
@@ -67,7 +70,7 @@ def metrics_of(node: Host) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_metrics_tell_of_the_cluster_and_of_both_groups(nodes: Nodes) -> None:
+def test_metrics_tell_of_the_cluster_and_of_all_groups(nodes: Nodes) -> None:
     run(nodes["node1"], "echo measured > /etc/pve/measured")
     for name, node in nodes.items():
         now = metrics_of(node)
@@ -78,6 +81,15 @@ def test_metrics_tell_of_the_cluster_and_of_both_groups(nodes: Nodes) -> None:
             assert now[f'pmxcfs_group_messages_sent_total{{group="{group}"}}'] > 0
             assert now[f'pmxcfs_group_messages_delivered_total{{group="{group}"}}'] > 3
         assert now["pmxcfs_applied_bytes_total"] >= len("measured\n"), name
+
+
+def test_whoever_reads_metrics_has_the_members_asked_whether_they_answer(nodes: Nodes) -> None:
+    def has_asked() -> None:
+        now = metrics_of(nodes["node1"])
+        assert now['pmxcfs_group_messages_delivered_total{group="durable"}'] > 2
+        assert now["pmxcfs_silent_members"] == 0
+
+    eventually(has_asked, within_s=WITHIN_S)
 
 
 def test_a_partition_names_who_is_missing_on_both_sides(lab: Lab, nodes: Nodes) -> None:
@@ -124,6 +136,51 @@ def test_a_hanging_peer_is_named_by_the_others_and_by_itself(lab: Lab, nodes: No
         status, text = ctl(nodes["node2"], "status")
         assert status == 2
         assert "pmxcfs does not run on this node" in text
+
+
+def test_a_peer_that_hangs_while_all_are_in_sync_is_named_at_once(lab: Lab, nodes: Nodes) -> None:
+    assert explained(nodes["node1"]) == {}
+    with stopped(lab, "node3", Service.PMXCFS):
+        for asked in ("node1", "node2"):
+            status, text = ctl(nodes[asked], "status")
+            assert status == 1
+            assert re.search(r"node3 .* its pmxcfs does not answer: it hangs", text)
+            assert "ssh node3 pmxcfs-ctl status" in ctl(nodes[asked], "explain")[1]
+
+        def is_counted() -> None:
+            assert metrics_of(nodes["node1"])["pmxcfs_silent_members"] == 1
+
+        eventually(is_counted, within_s=WITHIN_S)
+    write(nodes["node3"], "awake", "again")
+
+    def is_well() -> None:
+        assert ctl(nodes["node1"], "status")[0] == 0
+        assert metrics_of(nodes["node1"])["pmxcfs_silent_members"] == 0
+
+    eventually(is_well, within_s=WITHIN_S)
+
+
+def test_who_waits_in_fsync_is_shown_with_whom_they_wait_for(lab: Lab, nodes: Nodes) -> None:
+    with stopped(lab, "node2", Service.PMXCFS), stopped(lab, "node3", Service.PMXCFS):
+        waiter = f"import os; os.fsync(os.open('{MOUNTED}/synced', os.O_CREAT | os.O_WRONLY))"
+        run(nodes["node1"], f'{PYTHON} -c "{waiter}" >/tmp/waiter 2>&1 & true')
+
+        def is_shown() -> None:
+            _, text = ctl(nodes["node1"], "status --json")
+            waits = {wait["who"]: wait for wait in json.loads(text)["status"]["waits"]}
+            assert waits["fsync"]["callers"] == 1
+            assert waits["fsync"]["waits_for"] == ["node2 (id 2)", "node3 (id 3)"]
+
+        eventually(is_shown, within_s=9)
+        now = metrics_of(nodes["node1"])
+        assert now['pmxcfs_queue_length{queue="fsync"}'] == 1
+        assert now['pmxcfs_fsync_promise{disks="majority"}'] == 1
+
+    def is_counted() -> None:
+        now = metrics_of(nodes["node1"])
+        assert sum(now[f'pmxcfs_fsync_waits_total{{result="{how}"}}'] for how in ENDS) == 1
+
+    eventually(is_counted, within_s=WITHIN_S)
 
 
 def test_a_full_disk_is_told_and_so_is_its_end(lab: Lab, nodes: Nodes) -> None:

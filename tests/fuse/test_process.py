@@ -55,12 +55,12 @@ class Place:
         assert ended.returncode == 0, ended.stderr
         return int(self.pid_file.read_text())
 
-    def refuse(self, *options: str) -> str:
-        """Try to start; return what a refusal with status 255 says."""
+    def refuse(self, *options: str, status: int = 255) -> str:
+        """Try to start; return what a refusal with this status says."""
         ended = subprocess.run(
             self.command(*options), capture_output=True, text=True, timeout=WAIT_S, check=False
         )
-        assert ended.returncode == 255, ended
+        assert ended.returncode == status, ended
         return ended.stderr
 
     def start_foreground(self, *options: str) -> subprocess.Popen[str]:
@@ -211,7 +211,8 @@ def test_a_mount_point_that_is_not_empty_is_refused(place: Place) -> None:
 def test_a_damaged_database_is_refused_with_its_name(place: Place) -> None:
     place.state.mkdir()
     (place.state / "config.db").write_bytes(b"this is no database" * 500)
-    assert "config.db" in place.refuse()
+    assert "config.db" in place.refuse(status=65)
+    assert "config.db" in place.refuse("-f", status=65)
     assert not place.is_mounted()
 
 

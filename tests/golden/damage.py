@@ -12,6 +12,7 @@ from pathlib import Path
 from pmxcfs.database import Database
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Mkdir, Operation, Write
+from pmxcfs.rows import CREATE_TABLE
 from pmxcfs.tools.problems import Kind, Severity
 
 NOW_S = 1_700_000_000
@@ -38,7 +39,14 @@ FILES = {
 
 
 def make_sound(path: Path) -> None:
-    """Make a database of several pages, with a file in overflow pages, and nothing in the log."""
+    """Make a database of several pages, with a file in overflow pages, and nothing in the log.
+
+    Its pages are as large as those of the databases that the reference has made.
+    """
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE}")
+        connection.execute(CREATE_TABLE)
+    connection.close()
     database = Database.open(path, NOW_S)
     memdb = Memdb(database.load(), 0)
     operations: list[Operation] = [Mkdir(name) for name in DIRECTORIES]

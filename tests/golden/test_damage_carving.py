@@ -119,13 +119,15 @@ def test_a_file_that_is_not_whole_is_kept_aside_and_not_in_the_tree(path: Path) 
     assert saved.stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("reserved", [0, 8])
-def test_another_page_size_is_read_too(tmp_path: Path, path: Path, reserved: int) -> None:
+@pytest.mark.parametrize(("page_bytes", "reserved"), [(512, 0), (1024, 0), (1024, 8)])
+def test_another_page_size_is_read_too(
+    tmp_path: Path, path: Path, page_bytes: int, reserved: int
+) -> None:
     other = tmp_path / "other.db"
     shutil.copy(path, other)
     connection = apsw.Connection(str(other))
     connection.pragma("journal_mode", "delete")
-    connection.pragma("page_size", 1024)
+    connection.pragma("page_size", page_bytes)
     if reserved:
         connection.reserve_bytes("main", reserved)
     connection.execute("VACUUM")

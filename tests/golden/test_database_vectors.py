@@ -113,7 +113,7 @@ def declaration_in(path: Path) -> object:
     sql = str(connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'tree'").get)
     settings = [
         connection.pragma(name)
-        for name in ("journal_mode", "page_size", "encoding", "user_version", "application_id")
+        for name in ("journal_mode", "encoding", "user_version", "application_id")
     ]
     indexes = list(connection.execute("PRAGMA index_list(tree)"))
     connection.close()

@@ -41,6 +41,14 @@ def test_the_parent_fails_when_the_child_ends_before_it_is_ready() -> None:
     assert ended.stderr == "no group www-data\n"
 
 
+def test_the_parent_hands_on_the_status_of_a_child_that_could_not_start() -> None:
+    assert run("sys.exit(65)").returncode == 65
+
+
+def test_a_child_that_ends_well_without_being_ready_is_a_failure() -> None:
+    assert run("sys.exit(0)").returncode == 255
+
+
 def test_a_child_that_dies_without_a_word_is_a_failure_too() -> None:
     assert run("os.kill(os.getpid(), 9)").returncode == 255
 

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 from pmxcfs import checkpoints as checkpoints_module
-from pmxcfs.checkpoints import LOCK_WAIT_MS, PAGES_ALARMING, PAGES_DUE, PAGES_MAX, Checkpoints
+from pmxcfs.checkpoints import BYTES_ALARMING, BYTES_DUE, BYTES_MAX, LOCK_WAIT_MS, Checkpoints
 from pmxcfs.errors import StorageError
 
 WITHIN_S = 10
@@ -70,10 +70,10 @@ class Scene:
         """Return how many checkpoints have ended."""
         return sum(self.checkpoints.durations.counts)
 
-    async def checkpoint_at(self, pages: int) -> None:
+    async def checkpoint_at(self, size: int) -> None:
         """Let the log grow so far, and one checkpoint follow."""
         before = self.ended
-        self.checkpoints.note_pages(pages)
+        self.checkpoints.note_size(size)
         await self.until(lambda: self.ended > before)
         await trio.testing.wait_all_tasks_blocked()
 
@@ -83,40 +83,40 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     return Scene(tmp_path / "config.db", monkeypatch)
 
 
-async def test_pages_are_counted_over_every_beginning_of_the_log(scene: Scene) -> None:
+async def test_what_is_written_is_counted_over_every_beginning_of_the_log(scene: Scene) -> None:
     checkpoints = scene.checkpoints
-    assert (checkpoints.pages, checkpoints.pages_written) == (0, 0)
-    for pages in (3, 5, 5, 2):
-        checkpoints.note_pages(pages)
-    assert (checkpoints.pages, checkpoints.pages_written) == (2, 3 + 2 + 0 + 2)
+    assert (checkpoints.size_bytes, checkpoints.written_bytes) == (0, 0)
+    for size in (3, 5, 5, 2):
+        checkpoints.note_size(size)
+    assert (checkpoints.size_bytes, checkpoints.written_bytes) == (2, 3 + 2 + 0 + 2)
 
 
 async def test_a_long_log_is_told_once_until_it_begins_anew(scene: Scene) -> None:
     with structlog.testing.capture_logs() as lines:
-        scene.checkpoints.note_pages(PAGES_ALARMING - 1)
+        scene.checkpoints.note_size(BYTES_ALARMING - 1)
         assert lines == []
-        for pages in (PAGES_ALARMING, PAGES_ALARMING, PAGES_ALARMING + 1):
-            scene.checkpoints.note_pages(pages)
+        for size in (BYTES_ALARMING, BYTES_ALARMING, BYTES_ALARMING + 1):
+            scene.checkpoints.note_size(size)
         assert len(lines) == 1
-        for pages in (1, PAGES_ALARMING):
-            scene.checkpoints.note_pages(pages)
+        for size in (1, BYTES_ALARMING):
+            scene.checkpoints.note_size(size)
     assert len(lines) == 2
 
 
 async def test_without_a_reason_there_is_no_checkpoint(scene: Scene) -> None:
     async with scene.running():
-        scene.checkpoints.note_pages(PAGES_DUE - 1)
+        scene.checkpoints.note_size(BYTES_DUE - 1)
         await trio.testing.wait_all_tasks_blocked()
     assert scene.worked == 0
 
 
-async def test_each_checkpoint_takes_as_many_new_pages(scene: Scene) -> None:
+async def test_each_checkpoint_takes_as_much_more(scene: Scene) -> None:
     async with scene.running():
-        await scene.checkpoint_at(PAGES_DUE)
-        scene.checkpoints.note_pages(2 * PAGES_DUE - 1)
+        await scene.checkpoint_at(BYTES_DUE)
+        scene.checkpoints.note_size(2 * BYTES_DUE - 1)
         await trio.testing.wait_all_tasks_blocked()
         assert scene.worked == 1
-        await scene.checkpoint_at(2 * PAGES_DUE)
+        await scene.checkpoint_at(2 * BYTES_DUE)
     assert scene.worked == 2
     assert 0 < scene.checkpoints.durations.total_ns < 2 * WITHIN_S * 10**9
 
@@ -125,9 +125,9 @@ async def test_what_is_written_during_a_checkpoint_makes_no_other_one(scene: Sce
     may_end = threading.Event()
     scene.work(lambda: may_end.wait(WITHIN_S))
     async with scene.running():
-        scene.checkpoints.note_pages(PAGES_DUE)
+        scene.checkpoints.note_size(BYTES_DUE)
         await scene.until(lambda: scene.worked == 1)
-        scene.checkpoints.note_pages(PAGES_DUE + 1)
+        scene.checkpoints.note_size(BYTES_DUE + 1)
         may_end.set()
         await scene.until(lambda: scene.ended == 1)
         await trio.testing.wait_all_tasks_blocked()
@@ -139,7 +139,7 @@ async def test_after_a_checkpoint_of_a_full_log_there_is_room_again(
 ) -> None:
     monkeypatch.setattr(checkpoints_module, "HOLD_S_MAX", 3600)
     async with scene.running():
-        await scene.checkpoint_at(PAGES_MAX)
+        await scene.checkpoint_at(BYTES_MAX)
         assert scene.checkpoints.has_room
 
 
@@ -165,7 +165,7 @@ async def test_only_a_lock_and_a_lack_of_room_pass(
         scene.checkpoints._connection = Connection(system_errno)  # type: ignore[assignment]
     with structlog.testing.capture_logs() as lines:
         async with scene.running():
-            await scene.checkpoint_at(PAGES_DUE)
+            await scene.checkpoint_at(BYTES_DUE)
     assert bool(scene.failures) is is_fatal
     assert [line["log_level"] for line in lines] == ([] if is_fatal else ["warning"])
 
@@ -185,7 +185,7 @@ async def test_a_checkpoint_that_is_under_way_may_end_before_the_connection_is_c
     checkpoints._is_idle, checkpoints._connection = Idle(), connection  # type: ignore[assignment]
     scene.work(lambda: ended.append(may_end.wait(WITHIN_S)))
     async with scene.running():
-        checkpoints.note_pages(PAGES_DUE)
+        checkpoints.note_size(BYTES_DUE)
         await scene.until(lambda: scene.worked == 1)
     assert (ended, connection.is_closed) == ([True], True)
 
@@ -199,7 +199,7 @@ async def test_a_connection_that_hangs_is_left_alone(
     scene.checkpoints._connection = connection  # type: ignore[assignment]
     scene.work(lambda: may_end.wait(WITHIN_S))
     async with scene.running():
-        scene.checkpoints.note_pages(PAGES_DUE)
+        scene.checkpoints.note_size(BYTES_DUE)
         await scene.until(lambda: scene.worked == 1)
     may_end.set()
     assert not connection.is_closed

@@ -13,13 +13,15 @@ import trio.testing
 
 from pmxcfs import checkpoints as checkpoints_module
 from pmxcfs import patience
-from pmxcfs.checkpoints import HOLD_S_MAX, PAGES_DUE, PAGES_MAX, Checkpoints
+from pmxcfs.checkpoints import BYTES_DUE, BYTES_MAX, HOLD_S_MAX, Checkpoints
 from pmxcfs.database import Database
 from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Operation, Write
 
 PAGE_BYTES = 4096
+PAGES_DUE = BYTES_DUE // PAGE_BYTES
+PAGES_MAX = BYTES_MAX // PAGE_BYTES
 WITHIN_S = 10
 
 
@@ -39,9 +41,9 @@ class Scene:
     def has_room(self) -> bool:
         return self.checkpoints.has_room
 
-    def note_pages(self, pages: int) -> None:
-        self.pages.append(pages)
-        self.checkpoints.note_pages(pages)
+    def note_size(self, size_bytes: int) -> None:
+        self.pages.append(size_bytes // PAGE_BYTES)
+        self.checkpoints.note_size(size_bytes)
 
     @property
     def log_pages(self) -> int:
@@ -126,8 +128,8 @@ async def test_the_log_is_bounded_while_somebody_writes_without_a_pause(scene: S
 async def test_who_keeps_the_log_from_being_emptied_is_noticed_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints_module, "PAGES_MAX", 1000)
-    monkeypatch.setattr(checkpoints_module, "PAGES_ALARMING", 2500)
+    monkeypatch.setattr(checkpoints_module, "BYTES_MAX", 1000 * PAGE_BYTES)
+    monkeypatch.setattr(checkpoints_module, "BYTES_ALARMING", 2500 * PAGE_BYTES)
     reader = apsw.Connection(str(scene.path))
     reader.execute("BEGIN; SELECT * FROM tree").fetchall()
     with structlog.testing.capture_logs() as lines:
@@ -148,18 +150,18 @@ async def test_commits_wait_for_a_checkpoint_but_not_for_a_disk_that_is_slow(
     tmp_path: Path, mock_clock: trio.testing.MockClock
 ) -> None:
     checkpoints = Checkpoints(tmp_path / "config.db", lambda error: None)
-    checkpoints.note_pages(PAGES_MAX - 1)
+    checkpoints.note_size(BYTES_MAX - 1)
     assert checkpoints.has_room
-    pages = PAGES_MAX
+    size_bytes = BYTES_MAX
     for _ in range(3):
-        checkpoints.note_pages(pages)
+        checkpoints.note_size(size_bytes)
         mock_clock.jump(HOLD_S_MAX - 0.01)
         assert not checkpoints.has_room
         mock_clock.jump(0.01)
         assert checkpoints.has_room
-        checkpoints.note_pages(pages + 1)  # who has waited writes
+        checkpoints.note_size(size_bytes + 1)  # who has waited writes
         assert checkpoints.has_room
-        pages += 1 + PAGES_DUE
+        size_bytes += 1 + BYTES_DUE
     assert HOLD_S_MAX < patience.WAIT_S_MAX / 2
 
 
@@ -195,7 +197,7 @@ async def test_a_checkpoint_that_fails_is_reported(
 
     monkeypatch.setattr(scene.checkpoints, "_work", fail)
     async with running(scene.checkpoints):
-        scene.checkpoints.note_pages(PAGES_DUE)
+        scene.checkpoints.note_size(BYTES_DUE)
         await until(lambda: bool(scene.failures))
         scene.checkpoints._is_idle.set()
     assert "disk I/O error" in str(scene.failures[0])

@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pmxcfs import database as database_module
+from pmxcfs import rows as rows_module
 from pmxcfs.database import Database
 from pmxcfs.errors import StorageError, TemporaryStorageError
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Change, Entry, EntryType, Inode
@@ -370,6 +371,25 @@ def test_a_small_change_of_a_large_file_writes_few_pages(path: Path, database: D
     change(database, memdb, SetMtime(b"f", NOW_S + 9))  # as long as the old mtime in its row
     change(database, memdb, Write(b"f", 500_000, b"x"))
     assert path.with_name("config.db-wal").stat().st_size < 8 * 4096
+
+
+def test_a_small_change_writes_little(path: Path, database: Database) -> None:
+    memdb = Memdb(database.load(), 0)
+    for number in range(100):
+        change(database, memdb, Create(b"%d" % number), Write(b"%d" % number, 0, b"name: x\n"))
+    sql(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    change(database, memdb, Write(b"50", 0, b"name: y\n"))
+    assert path.with_name("config.db-wal").stat().st_size <= 32 + 2 * (24 + 1024)
+
+
+def test_a_database_that_is_there_keeps_its_page_size(path: Path, database: Database) -> None:
+    old = path.with_name("old.db")
+    sql(old, "PRAGMA page_size = 4096", rows_module.CREATE_TABLE)
+    opened = Database.open(old, NOW_S)
+    change(opened, Memdb(opened.load(), 0), Create(b"f"))
+    opened.close()
+    assert sql(old, "PRAGMA page_size") == [(4096,)]
+    assert sql(path, "PRAGMA page_size") == [(1024,)]
 
 
 # commits

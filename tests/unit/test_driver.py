@@ -66,7 +66,7 @@ class Cache:
     def __init__(self) -> None:
         self.forgotten: list[Change | None] = []
 
-    def forget(self, changes: Sequence[Change]) -> None:
+    def forget(self, changes: Sequence[Change], *, is_own: bool = False) -> None:
         self.forgotten += changes
 
     def forget_all(self) -> None:

@@ -8,11 +8,11 @@ import trio
 import trio.testing
 
 from pmxcfs.dfsm.events import ConfigurationChange, Connected, Delivered
-from pmxcfs.dfsm.history import History
+from pmxcfs.dfsm.history import History, Point
 from pmxcfs.durable.machine import ASK_PERIOD_S, Durability
 from pmxcfs.durable.promise import FEW_S_MAX, Promise
 from pmxcfs.durable.wire import Message, MessageType, decode
-from pmxcfs.durable_driver import DurableDriver
+from pmxcfs.durable_driver import ROLL_WAIT_S_MAX, DurableDriver, FsyncWait
 from pmxcfs.errors import OperationError
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.status.members import ClusterInfo, ClusterNode
@@ -59,7 +59,10 @@ class Scene:
         pytest.fail("nothing makes us leave the durability group")
 
     def hear(self, sender: Member, kind: MessageType) -> None:
-        self.driver.feed([Delivered(sender, Message(kind, self.history.point).encode())])
+        self.hear_point(sender, kind, self.history.point)
+
+    def hear_point(self, sender: Member, kind: MessageType, point: Point) -> None:
+        self.driver.feed([Delivered(sender, Message(kind, point).encode())])
 
 
 @pytest.fixture
@@ -191,3 +194,105 @@ def test_changes_alone_send_nothing(scene: Scene) -> None:
         scene.history.note(TWO, count)
         scene.driver.on_progress()
     assert scene.sent == []
+
+
+def answer_roll(scene: Scene, *members: Member) -> None:
+    """Bring our call back, and the answers of these members."""
+    call = next(each for each in reversed(scene.sent) if each.type is MessageType.CALL)
+    answer = Message(MessageType.HERE, call.point).encode()
+    scene.driver.feed([Delivered(ME, call.encode())])
+    scene.driver.feed([Delivered(member, answer) for member in members])
+
+
+async def test_a_roll_call_ends_with_the_last_answer(
+    autojump_clock: trio.testing.MockClock, scene: Scene, nursery: trio.Nursery
+) -> None:
+    answers: dict[NodeId, bool] = {}
+
+    async def ask() -> None:
+        answers.update(await scene.driver.call_roll())
+
+    nursery.start_soon(ask)
+    began_s = trio.current_time()
+    await trio.testing.wait_all_tasks_blocked()
+    answer_roll(scene, TWO, THREE)
+    await trio.testing.wait_all_tasks_blocked()
+    assert answers == {1: True, 2: True, 3: True}
+    assert trio.current_time() == began_s
+
+
+async def test_who_does_not_answer_a_roll_call_costs_a_second_and_is_named(
+    autojump_clock: trio.testing.MockClock, scene: Scene, nursery: trio.Nursery
+) -> None:
+    nursery.start_soon(_answer_later, scene, TWO)
+    began_s = trio.current_time()
+    assert await scene.driver.call_roll() == {1: True, 2: True, 3: False}
+    assert trio.current_time() - began_s == pytest.approx(ROLL_WAIT_S_MAX)
+
+
+async def _answer_later(scene: Scene, *members: Member) -> None:
+    await trio.sleep(ROLL_WAIT_S_MAX / 2)
+    answer_roll(scene, *members)
+
+
+async def test_a_roll_call_that_corosync_does_not_carry_names_nobody(
+    autojump_clock: trio.testing.MockClock, scene: Scene
+) -> None:
+    assert await scene.driver.call_roll() == {}
+
+
+async def test_calls_of_others_are_answered_whatever_the_history_does(scene: Scene) -> None:
+    scene.history.end()
+    scene.hear_point(TWO, MessageType.CALL, Point(1, b"caller of node 2"))
+    assert scene.sent == [Message(MessageType.HERE, Point(1, b"caller of node 2"))]
+
+
+async def test_silent_members_are_counted_from_the_call_before(
+    autojump_clock: trio.testing.MockClock, scene: Scene
+) -> None:
+    assert scene.driver.count_silent() == 0
+    answer_roll(scene, TWO)
+    assert scene.driver.count_silent() == 0, "node 3 still has time"
+    await trio.sleep(ROLL_WAIT_S_MAX)
+    assert scene.driver.count_silent() == 1
+    answer_roll(scene, TWO, THREE)
+    assert scene.driver.count_silent() == 0
+
+
+async def test_who_waits_in_fsync_is_told_with_whom_they_wait_for(
+    autojump_clock: trio.testing.MockClock, scene: Scene, nursery: trio.Nursery
+) -> None:
+    assert scene.driver.waiting is None
+    outcomes: list[str] = []
+    for _ in range(2):
+        nursery.start_soon(outcome_of, scene, outcomes)
+    await trio.testing.wait_all_tasks_blocked()
+    assert scene.driver.waiting == FsyncWait(2, ("our disk",), 0.0)
+    for _ in range(2):
+        scene.disk.may_end.release()
+    await trio.sleep(3)
+    wait = scene.driver.waiting
+    assert wait is not None
+    assert (wait.callers, wait.waited_s) == (2, 3.0)
+    assert wait.waits_for == ("node2 (id 2)", "node3 (id 3)")
+    await trio.sleep(10)
+    assert outcomes == ["EIO", "EIO"]
+    assert scene.driver.waiting is None
+
+
+async def test_what_becomes_of_fsyncs_is_counted(
+    autojump_clock: trio.testing.MockClock, scene: Scene
+) -> None:
+    scene.disk.may_end.release()
+    with pytest.raises(OperationError):
+        await scene.driver.wait()
+    scene.hear(TWO, MessageType.DURABLE)
+    scene.disk.may_end.release()
+    await scene.driver.wait()
+    scene.disk.error = OperationError(EIO)
+    scene.disk.may_end.release()
+    with pytest.raises(OperationError):
+        await scene.driver.wait()
+    assert scene.driver.results == {"done": 1, "gave_up": 1, "failed": 1}
+    assert sum(scene.driver.waits.counts) == 3
+    assert scene.driver.waits.total_ns == pytest.approx(10e9, rel=0.01)

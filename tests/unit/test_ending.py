@@ -4,7 +4,8 @@ import threading
 
 from structlog.testing import capture_logs
 
-from pmxcfs.ending import EXIT_FAILURE, Ending
+from pmxcfs.ending import Ending
+from pmxcfs.exits import ExitStatus
 
 
 def test_an_end_that_takes_too_long_is_cut_short_and_says_what_it_waited_for() -> None:
@@ -20,7 +21,7 @@ def test_an_end_that_takes_too_long_is_cut_short_and_says_what_it_waited_for() -
         ending.begin()
         ending.begin()
         assert left.wait(10)
-    assert statuses == [EXIT_FAILURE]
+    assert statuses == [ExitStatus.FAILURE]
     assert [line["waits_for"] for line in lines] == ["the database"]
 
 

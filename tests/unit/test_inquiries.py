@@ -1,7 +1,7 @@
 """What the daemon answers people's tools: from memory, whatever the disk does, nothing private."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from pmxcfs import views
 from pmxcfs.control import RefusedError, Request
 from pmxcfs.driver import Driver
 from pmxcfs.durable.promise import Promise
+from pmxcfs.durable_driver import FsyncWait
 from pmxcfs.errors import StorageError, TemporaryStorageError
-from pmxcfs.identity import LOCAL_NODE_ID, Member, Pid
+from pmxcfs.identity import LOCAL_NODE_ID, Member, NodeId, Pid
 from pmxcfs.inquiries import Inquiries
 from pmxcfs.logs import DebugSwitch
 from pmxcfs.loopback import LoopbackGroup
@@ -26,6 +27,8 @@ from pmxcfs.memdb.operations import Create, Mkdir
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.options import Options
 from pmxcfs.replica import Replica
+from pmxcfs.status.members import ClusterInfo, ClusterNode
+from pmxcfs.status.messages import Update
 from pmxcfs.status.state import ClusterStatus
 from pmxcfs.status_driver import StatusDriver
 from pmxcfs.status_node import StatusNode
@@ -50,7 +53,8 @@ class Node:
     """One node alone, with its answers."""
 
     def __init__(self, directory: Path) -> None:
-        self.disk = Disk()
+        self.disk, self.roll_s = Disk(), 0.0
+        self.fsync_wait: FsyncWait | None = None
         replica = Replica(Memdb(Tree.new(), NOW_S), node_name="node1", standalone=True)
         self.driver = Driver(replica, self.disk, lambda: NOW_S)
         group = LoopbackGroup(Member(LOCAL_NODE_ID, Pid(42)), self.driver.feed)
@@ -70,7 +74,13 @@ class Node:
             self.switch,
             exposition=lambda: "pmxcfs_up 1\n",
             promise=lambda: Promise.THIS_NODE,
+            fsync_wait=lambda: self.fsync_wait,
+            roll=self._roll,
         )
+
+    async def _roll(self) -> Mapping[NodeId, bool]:
+        await trio.sleep(self.roll_s)
+        return {NodeId(2): False}
 
     async def ask(self, word: str, *, is_root: bool = True, **arguments: object) -> dict[str, Any]:
         request = Request(word, is_root, arguments)
@@ -207,3 +217,25 @@ async def test_changes_are_told_with_who_made_them(node: Node) -> None:
     [change] = changes
     assert (change["path"], change["node"], change["tree_version"]) == ("seen", "node1", 4)
     assert len(node.inquiries.tap) == 0
+
+
+async def test_members_are_shown_with_their_answers_and_the_age_of_their_metrics(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: NOW_S + 50)
+    names = {1: "node1", 2: "node2"}
+    nodes = tuple(ClusterNode(NodeId(number), name) for number, name in names.items())
+    node.status.learn_nodes(ClusterInfo("clu", 1, nodes))
+    node.status.node.status.receive(
+        NodeId(2), Update(b"rrd/pve2-node/node2", b"1:2\0"), now_s=NOW_S
+    )
+    state = (await node.ask("status"))["status"]
+    seen = [(each["name"], each["answers"], each["metrics_age_s"]) for each in state["members"]]
+    assert seen == [("node1", None, None), ("node2", False, 50)]
+
+
+async def test_callers_of_fsync_are_among_what_waits(node: Node) -> None:
+    node.fsync_wait = FsyncWait(3, ("node2 (id 2)",), 4.25)
+    [wait] = (await node.ask("status"))["status"]["waits"]
+    assert (wait["who"], wait["callers"]) == ("fsync", 3)
+    assert (wait["waits_for"], wait["waited_s"]) == (["node2 (id 2)"], 4.2)

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from pmxcfs import upkeep
-from pmxcfs.checkpoints import PAGES_MAX
+from pmxcfs.checkpoints import BYTES_MAX
 from pmxcfs.database import Database
 from pmxcfs.dcdb import DiskState
 from pmxcfs.driver import Driver
@@ -87,13 +87,15 @@ async def test_what_a_lock_delayed_is_tried_again(scene: Scene) -> None:
 
 async def test_the_log_is_emptied_between_commits_and_not_by_them(scene: Scene) -> None:
     await scene.driver.submit(Create(b"a"))
-    contents = [bytes([number]) * 100 * PAGE_BYTES for number in range(2 * PAGES_MAX // 100)]
+    contents = [
+        bytes([number]) * 100 * PAGE_BYTES for number in range(2 * BYTES_MAX // PAGE_BYTES // 100)
+    ]
     for content in contents[:20]:
         scene.driver.begin(Write(b"a", 0, content), lambda result: None)
     assert scene.log_pages > 2000
     for content in contents[20:]:
         await scene.driver.submit(Write(b"a", 0, content))
-    assert scene.log_pages < PAGES_MAX + 200
+    assert scene.log_pages < BYTES_MAX // PAGE_BYTES + 200
 
 
 async def test_a_database_that_is_taken_away_is_noticed(

@@ -6,7 +6,7 @@ from typing import cast
 import apsw
 import pytest
 
-from pmxcfs import vetting
+from pmxcfs import rows, vetting
 from pmxcfs.database import Database
 from pmxcfs.errors import StorageError
 
@@ -170,12 +170,12 @@ def test_a_database_in_memory_is_no_file_of_one_byte() -> None:
     connection.close()
 
 
-def test_an_empty_table_takes_no_more_pages_than_are_said(tmp_path: Path) -> None:
-    Database.open(tmp_path / "x.db", 0).close()
+@pytest.mark.parametrize("page_bytes", [512, 1024, 4096, 65536])
+def test_an_empty_table_takes_no_more_pages_than_are_said(tmp_path: Path, page_bytes: int) -> None:
     connection = apsw.Connection(str(tmp_path / "x.db"))
-    connection.execute("DELETE FROM tree")
-    connection.execute("VACUUM")
-    assert connection.pragma("page_count") == vetting.PAGES_WITHOUT_ROWS
+    connection.pragma("page_size", page_bytes)
+    connection.execute(rows.CREATE_TABLE)
+    assert connection.pragma("page_count") == vetting.pages_without_rows(page_bytes)
     connection.close()
 
 

@@ -8,7 +8,7 @@ from pmxcfs import views
 from pmxcfs.dfsm.events import ConfigurationChange, Connected
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.memdb.memdb import Memdb
-from pmxcfs.memdb.operations import Create, Mkdir
+from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, Write
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.replica import Replica
 from pmxcfs.status.members import ClusterInfo, ClusterNode
@@ -141,6 +141,37 @@ def test_vmlist_lists_guests_with_node_kind_and_version(replica: Replica) -> Non
         b'"100": { "node": "node1", "type": "qemu", "version": 1 },\n'
         b'"101": { "node": "node2", "type": "lxc", "version": 2 }}\n\n}\n'
     )
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        Create(b"nodes/node1/qemu-server/101.conf"),
+        Write(b"nodes/node1/qemu-server/100.conf", 0, b"memory: 1"),
+        Delete(b"nodes/node1/qemu-server/100.conf"),
+        Rename(b"nodes/node1/qemu-server/100.conf", b"nodes/node1/qemu-server/200.conf"),
+    ],
+)
+def test_vmlist_is_of_now_after_each_change_of_the_list(
+    replica: Replica, operation: Operation
+) -> None:
+    make_guest(replica, b"nodes/node1/qemu-server/100.conf")
+    before = views.vmlist_text(replica)
+    assert replica.memdb.apply(operation, 0, NOW_S, NOW_S).result >= 0
+    assert views.vmlist_text(replica) != before
+
+
+def test_vmlist_is_of_now_after_a_tree_was_replaced_or_a_change_taken_back(
+    replica: Replica,
+) -> None:
+    make_guest(replica, b"nodes/node1/qemu-server/100.conf")
+    guest = Delete(b"nodes/node1/qemu-server/100.conf")
+    outcome = replica.memdb.apply(guest, 0, NOW_S, NOW_S)
+    assert b'"100"' not in views.vmlist_text(replica)
+    replica.memdb.revert(outcome.changes, NOW_S)
+    assert b'"100"' in views.vmlist_text(replica)
+    replica.memdb.replace(Tree.new(), NOW_S)
+    assert b'"100"' not in views.vmlist_text(replica)
 
 
 def test_version_counts_observed_files_and_names_the_start_time(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from pmxcfs.tools.ctl_asking import Value
-from pmxcfs.tools.ctl_causes import findings, votes, what_is_wrong_with
+from pmxcfs.tools.ctl_causes import findings
 from pmxcfs.tools.ctl_corosync import Corosync, votes_in
+from pmxcfs.tools.ctl_members import votes, what_is_wrong_with
 
 WORKS = Corosync("works", 11, votes={"expected": 3, "present": 3, "needed": 2})
 LONELY = Corosync("works", 11, votes={"expected": 3, "present": 1, "needed": 2})
@@ -27,6 +28,8 @@ def member(node_id: int, **changes: object) -> Value:
         "pid": 42,
         "in_status_group": True,
         "awaited": False,
+        "answers": True,
+        "metrics_age_s": 4,
         **changes,
     }
 
@@ -288,3 +291,42 @@ def test_quorumtool_is_read_and_half_an_answer_is_none() -> None:
     text = "Expected votes:   3\nHighest expected: 3\nTotal votes:      2\nQuorum:           2  \n"
     assert votes_in(text) == {"expected": 3, "present": 2, "needed": 2}
     assert votes_in("Cannot initialize QUORUM service\n") is None
+
+
+def test_a_member_that_does_not_answer_while_all_are_in_sync_is_named() -> None:
+    state = status(members=[member(1), member(2), member(3, answers=False)])
+    found = findings(state, WORKS)
+    assert found.causes == ()
+    [concern] = found.concerns
+    assert concern.sentence == "not all nodes take part: node3"
+    assert "its pmxcfs does not answer: it hangs" in concern.details[0]
+    assert "ssh node3 pmxcfs-ctl status" in concern.commands
+
+
+def test_a_member_that_cannot_be_asked_is_noticed_by_metrics_that_end() -> None:
+    late = [member(1), member(2, answers=None, metrics_age_s=50)]
+    [notice] = findings(status(members=late), WORKS).notices
+    assert notice.code == "silent"
+    assert "node2 has told no metrics for 50 s" in notice.sentence
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"answers": True, "metrics_age_s": 500},
+        {"answers": None, "metrics_age_s": 20},
+        {"answers": None, "metrics_age_s": None},
+        {"answers": None, "metrics_age_s": 500, "in_group": False, "in_ring": False},
+    ],
+)
+def test_metrics_say_nothing_of_who_answers_or_is_known_to_be_away(changes: Value) -> None:
+    state = status(members=[member(1), member(2, **changes)])
+    assert findings(state, WORKS).notices == ()
+
+
+def test_callers_who_wait_in_fsync_are_a_concern_once_it_takes_long() -> None:
+    wait = {**awaited("fsync", 3.0), "callers": 2}
+    [concern] = findings(status(waits=[wait]), WORKS).concerns
+    assert concern.sentence.startswith("2 callers of fsync wait")
+    assert "node3 (id 3, pid 42)" in concern.details[0]
+    assert findings(status(waits=[{**wait, "waited_s": 0.2}]), WORKS).concerns == ()
