@@ -10,11 +10,17 @@ NODES ?= 3
 NODE ?= 1
 CMD ?= exec bash
 PROVIDER ?=
+CRYPTO ?=
+TOKEN ?=
+LINKS ?=
+SWITCH ?=
 TEST_LIMIT_S ?= 870
 TEST_LEVELS := $(wildcard $(addprefix tests/,unit property golden sim fuse cluster e2e))
 
 BIN := .venv/bin
 PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
+LAB_OPTIONS = $(if $(filter on,$(CRYPTO)),--crypto) $(if $(TOKEN),--token $(TOKEN)) $(if $(LINKS),--links $(LINKS)) \
+    $(if $(filter 1 on,$(SWITCH)),--switch)
 SIM_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
     $(if $(filter command environment,$(word 1,$(origin NODES))),--nodes $(NODES))
 export PYTHON PROVIDER
@@ -88,7 +94,7 @@ bench-check: setup ## whether a ratio to the reference, PMXCFS_REFERENCE, has fa
 	    $(BIN)/python -m bench.check build/figures.json
 
 e2e: setup ## the tests on labs alone; PROVIDER=docker runs them in containers, starting and stopping the engine (ARGS='-k healing')
-	@$(if $(ENGINE),$(ENGINE) run) $(BIN)/pytest --require=root,fuse,corosync tests/e2e $(ARGS)
+	@$(if $(ENGINE),$(ENGINE) run) $(BIN)/pytest --require=root,fuse,corosync --thorough tests/e2e $(ARGS)
 
 report-test: setup ## the lab's report in a real browser, Chromium without a screen (installs it on Debian)
 	@ci/chromium.sh && $(BIN)/pytest --require=chromium tests/report $(ARGS)
@@ -103,9 +109,9 @@ vagrant-validate: ## check lab/Vagrantfile, if you have vagrant (Debian: apt-get
 	@command -v vagrant >/dev/null || { echo 'make vagrant-validate: nothing was checked: there is no vagrant here'; exit 2; }
 	@cd lab && for nodes in 3 4 5; do NODES=$$nodes vagrant validate --ignore-provider || exit; done
 
-lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another, PROVIDER=docker for containers
+lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another, CRYPTO=on TOKEN=1000 LINKS=2 SWITCH=1, PROVIDER=docker for containers
 	@$(if $(ENGINE),$(ENGINE) start)
-	@$(PMXCFS_LAB) up --nodes $(NODES)
+	@$(PMXCFS_LAB) up --nodes $(NODES) $(LAB_OPTIONS)
 
 lab-status: setup ## a table of the nodes: corosync, quorum, sync state, tree version, equal or not
 	@$(PMXCFS_LAB) status

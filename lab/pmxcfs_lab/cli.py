@@ -18,6 +18,7 @@ from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import existing_labs
 from pmxcfs_lab.observer import SETTLED_WITHIN_S
+from pmxcfs_lab.options import TOKEN_MS, Options
 from pmxcfs_lab.plan import make_plan, node_name, parse_assignments
 from pmxcfs_lab.provider import Service
 
@@ -93,6 +94,14 @@ def up(
     local: Annotated[
         bool, typer.Option("--local", help="Every node alone: pmxcfs -l, no corosync.")
     ] = False,
+    crypto: Annotated[bool, typer.Option("--crypto", help="corosync encrypts and signs.")] = False,
+    token: Annotated[
+        int, typer.Option("--token", metavar="MS", help="How long corosync waits for its token.")
+    ] = TOKEN_MS,
+    links: Annotated[int, typer.Option("--links", help="Networks the nodes have: 1 or 2.")] = 1,
+    switch: Annotated[
+        bool, typer.Option("--switch", help="The lab's own switch carries the frames.")
+    ] = False,
     within: Within = SETTLED_WITHIN_S,
 ) -> None:
     """Bring a lab up, or repair it if it is there; return when all nodes agree."""
@@ -104,7 +113,8 @@ def up(
     databases = {
         name: _existing(path) for name, path in parse_assignments(assignments, "FILE").items()
     }
-    plan = make_plan(context.obj, nodes, binaries, local=local)
+    options = Options(crypto=crypto, token_ms=token, links=links, switch=switch)
+    plan = make_plan(context.obj, nodes, binaries, local=local, options=options)
     for name in databases:
         plan.node(name)
     opened = open_chosen(context)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from pmxcfs_lab import view
 from pmxcfs_lab.console import open_chosen, out
@@ -35,7 +36,7 @@ def faults(context: typer.Context) -> None:
     table.add_column("kind and fields", overflow="fold")
     table.add_column("here", overflow="fold")
     for kind in catalogue.KINDS:
-        table.add_row(catalogue.usage(kind), _verdict(lab, kind))
+        table.add_row(Text(catalogue.usage(kind)), Text(_verdict(lab, kind)))
     out.print(table)
     for active in Active(lab).faults():
         out.print(f"now: {catalogue.to_words(active)}", markup=False)

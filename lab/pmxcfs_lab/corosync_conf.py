@@ -2,9 +2,6 @@
 
 from pmxcfs_lab.plan import NodePlan, Plan
 
-TOKEN_MS = 1000
-"""How long corosync waits for the token; a dead node is noticed a few of these later."""
-
 TEMPLATE = """\
 totem {{
   version: 2
@@ -14,12 +11,10 @@ totem {{
   ip_version: ipv4
   link_mode: passive
   token: {token_ms}
-  secauth: off
-  crypto_cipher: none
-  crypto_hash: none
-  interface {{
-    linknumber: 0
-  }}
+  secauth: {secauth}
+  crypto_cipher: {cipher}
+  crypto_hash: {hash}
+{links}
 }}
 
 nodelist {{
@@ -49,7 +44,12 @@ NODE_TEMPLATE = """\
     name: {node.name}
     nodeid: {node.node_id}
     quorum_votes: 1
-    ring0_addr: {node.address}
+{addresses}
+  }}"""
+
+LINK_TEMPLATE = """\
+  interface {{
+    linknumber: {link}
   }}"""
 
 
@@ -58,8 +58,12 @@ def corosync_conf(plan: Plan, config_version: int = 1) -> str:
     return TEMPLATE.format(
         cluster=plan.lab,
         version=config_version,
-        token_ms=TOKEN_MS,
-        nodes="\n".join(_node_section(node) for node in plan.nodes),
+        token_ms=plan.options.token_ms,
+        secauth="on" if plan.options.crypto else "off",
+        cipher="aes256" if plan.options.crypto else "none",
+        hash="sha256" if plan.options.crypto else "none",
+        links="\n".join(LINK_TEMPLATE.format(link=link) for link in range(plan.options.links)),
+        nodes="\n".join(_node_section(node, plan.options.links) for node in plan.nodes),
     )
 
 
@@ -74,5 +78,6 @@ def hosts(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _node_section(node: NodePlan) -> str:
-    return NODE_TEMPLATE.format(node=node)
+def _node_section(node: NodePlan, links: int) -> str:
+    addresses = (f"    ring{link}_addr: {node.address_on(link)}" for link in range(links))
+    return NODE_TEMPLATE.format(node=node, addresses="\n".join(addresses))

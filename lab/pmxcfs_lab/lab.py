@@ -6,16 +6,20 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pmxcfs_lab import seed
+from pmxcfs_lab import seed, settings
 from pmxcfs_lab.corosync_conf import corosync_conf
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.layout import Layout, existing_labs
+from pmxcfs_lab.links.kernel import KernelLinks
+from pmxcfs_lab.links.rules import Quality, Rule
 from pmxcfs_lab.lock import lab_lock
 from pmxcfs_lab.observer import SETTLED_WITHIN_S, Observer
+from pmxcfs_lab.options import DEFAULT
 from pmxcfs_lab.plan import Plan, parse_groups
-from pmxcfs_lab.provider import Completed, Groups, Provider, Say, Service
+from pmxcfs_lab.provider import Capability, Completed, Groups, Provider, Say, Service
 from pmxcfs_lab.record import LabRecord, Owner, read_record, require_record
 from pmxcfs_lab.status import NodeStatus, Tree
+from pmxcfs_lab.switch.client import SwitchControl
 
 STOPPED_WITHIN_S = 20.0
 
@@ -91,9 +95,11 @@ class Lab:
             is_new = self._begin(plan, databases, owner)
             self._provider.up(plan, guard_fd=guard_fd, say=self._say)
             if is_new:
+                if plan.options != DEFAULT:
+                    settings.configure(self._provider, plan)
                 self._seed(plan, databases)
             else:
-                self._provider.partition((plan.names,))
+                self.heal()
             self._start_together(plan)
             self._write_record(plan, owner, is_complete=True)
         self._say("waiting until all nodes agree")
@@ -148,8 +154,28 @@ class Lab:
         return parsed
 
     def heal(self) -> None:
-        """Make the network whole again."""
+        """Make the network whole again, and its links perfect."""
         self._provider.partition((self.plan.names,))
+        self._links().clear()
+
+    def shape(self, key: str, rules: Sequence[Rule]) -> None:
+        """Have links of this quality, on top of what others ask for by other keys; () ends it."""
+        self._links().shape(key, rules)
+
+    def lacks_quality(self, quality: Quality) -> str | None:
+        """Return why this lab's links can't be of such a quality, or None."""
+        return self._links().lacks(quality)
+
+    def switch(self) -> SwitchControl:
+        """Return the lab's own switch.
+
+        Raises:
+            LabError: it has none.
+        """
+        switch = self._provider.switch()
+        if switch is None:
+            raise LabError(f'Lab "{self.name}" has no switch of its own.', "`up --switch`.")
+        return switch
 
     def groups(self) -> Groups:
         """Return which nodes reach each other."""
@@ -190,6 +216,10 @@ class Lab:
         """Assert that all entries are the same on these nodes (default: all); see `Observer`."""
         self._observer().trees_are_equal(nodes, within_s=within_s)
 
+    def _links(self) -> SwitchControl | KernelLinks:
+        record = self._layout.run / "links.json"
+        return self._provider.switch() or KernelLinks(self._provider, self.plan, record)
+
     def _observer(self) -> Observer:
         return Observer(self._provider, self.plan)
 
@@ -198,6 +228,12 @@ class Lab:
         most = self._provider.nodes_max
         if len(plan.nodes) > most:
             raise LabError(f"The provider {self._provider_name} has at most {most} nodes.")
+        for capability, is_wanted in (
+            (Capability.TWO_LINKS, plan.options.links > 1),
+            (Capability.SWITCH, plan.options.switch),
+        ):
+            if is_wanted and capability not in self._provider.capabilities:
+                raise LabError(f"The provider {self._provider_name} does not have {capability}.")
         nodes = tuple(replace(node, network=self._provider.network) for node in plan.nodes)
         return replace(plan, nodes=nodes)
 

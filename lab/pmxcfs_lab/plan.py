@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pmxcfs_lab.errors import LabError
+from pmxcfs_lab.options import DEFAULT, Options
 
 NODES_MAX = 9
 """More nodes than this make corosync's timing on one machine a matter of luck."""
@@ -36,7 +37,12 @@ class NodePlan:
     @property
     def address(self) -> str:
         """The IPv4 address on the lab's network."""
-        return f"{self.network}.{self.node_id}"
+        return self.address_on(0)
+
+    def address_on(self, link: int) -> str:
+        """Return the IPv4 address on a link: each is a network of its own, 10.98 after 10.97."""
+        first, second, third = self.network.split(".")
+        return f"{first}.{int(second) + link}.{third}.{self.node_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,13 @@ class Plan:
         lab: the lab's name, also corosync's cluster name.
         nodes: in order of node id.
         local: every node stands alone (`pmxcfs -l`), without corosync.
+        options: how the cluster is set up.
     """
 
     lab: str
     nodes: tuple[NodePlan, ...]
     local: bool = False
+    options: Options = field(default=DEFAULT)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,13 +80,15 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON value from which `from_json` makes an equal plan."""
         nodes = [asdict(node) for node in self.nodes]
-        return {"lab": self.lab, "nodes": nodes, "local": self.local}
+        options = asdict(self.options)
+        return {"lab": self.lab, "nodes": nodes, "local": self.local, "options": options}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
         """Return the plan that `to_json` wrote; another shape raises KeyError or TypeError."""
         nodes = tuple(NodePlan(**node) for node in value["nodes"])
-        return cls(value["lab"], nodes, value["local"])
+        options = Options(**value.get("options", {}))
+        return cls(value["lab"], nodes, value["local"], options)
 
 
 def make_plan(
@@ -88,6 +98,7 @@ def make_plan(
     *,
     local: bool = False,
     network: str = NETWORK,
+    options: Options = DEFAULT,
 ) -> Plan:
     """Return the plan of a lab with nodes 1 to node_count.
 
@@ -97,6 +108,7 @@ def make_plan(
         binaries: path of another pmxcfs executable by node name.
         local: see `Plan`.
         network: see `NodePlan`.
+        options: see `Plan`.
 
     Raises:
         LabError: too few or too many nodes, or a binary for a node outside the lab.
@@ -108,7 +120,7 @@ def make_plan(
         NodePlan(number, paths.pop(f"node{number}", None), network)
         for number in range(1, node_count + 1)
     )
-    plan = Plan(lab, nodes, local)
+    plan = Plan(lab, nodes, local, options)
     for stray in paths:
         plan.node(stray)
     return plan

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pmxcfs_lab.plan import Plan
+from pmxcfs_lab.switch.client import SwitchControl
 
 Say = Callable[[str], None]
 """Takes one line of progress for people."""
@@ -30,6 +31,12 @@ class Capability(StrEnum):
 
     NINE_NODES = "nine_nodes"
     """A lab may have nine nodes."""
+
+    TWO_LINKS = "two_links"
+    """Nodes may have a second link."""
+
+    SWITCH = "switch"
+    """Frames may go through the lab's own switch."""
 
     NAMESPACES = "namespaces"
     """Nodes are processes of this machine, which the lab records itself."""
@@ -118,6 +125,9 @@ class Provider(Protocol):
 
     def groups(self) -> Groups:
         """Return which running nodes reach each other now."""
+
+    def switch(self) -> SwitchControl | None:
+        """Return the lab's own switch; None if the kernel carries the frames."""
 
     def probe(self, node: str, *, with_tree: bool) -> Mapping[str, object]:
         """Return what `pmxcfs_lab.probe` sees on the node, plus the services' states.

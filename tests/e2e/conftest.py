@@ -14,6 +14,7 @@ from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.evidence import save_evidence
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import existing_labs
+from pmxcfs_lab.options import DEFAULT, Options
 from pmxcfs_lab.plan import make_plan
 from pmxcfs_lab.providers import open_lab
 from pmxcfs_lab.record import Owner
@@ -38,12 +39,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="give every test the clusters in which some nodes run the reference (`make mixed`)",
     )
+    parser.addoption(
+        "--thorough", action="store_true", help="also what takes too long for `make test`"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[OPEN_LABS] = {}
     config.addinivalue_line(
         "markers", "lab_has(*capabilities): left out on providers without these (`Capability`)"
+    )
+    config.addinivalue_line(
+        "markers", "thorough: takes too long for `make test`, runs with --thorough (`make e2e`)"
     )
     config.addinivalue_line(
         "markers", "mixed_only: too slow for `make test`, runs in mixed clusters (`make mixed`)"
@@ -63,16 +70,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.needs("root", "fuse", "corosync"))
             if config.getoption("--mixed"):
                 item.add_marker(pytest.mark.needs("reference"))
-    left_out = [item for item in items if _is_left_out(item, mixed=config.getoption("--mixed"))]
+    options = {name: config.getoption(f"--{name}") for name in ("mixed", "thorough")}
+    left_out = [item for item in items if _is_left_out(item, **options)]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
 
 
-def _is_left_out(item: pytest.Item, *, mixed: bool) -> bool:
-    """Whether a test is for mixed clusters only, or needs what the provider does not have."""
+def _is_left_out(item: pytest.Item, *, mixed: bool, thorough: bool) -> bool:
+    """Whether a test is for longer runs only, or needs what the provider does not have."""
     wanted = {word for mark in item.iter_markers("lab_has") for word in mark.args}
-    is_slow = item.get_closest_marker("mixed_only") is not None
-    return (is_slow and not mixed) or not wanted <= CAPABILITIES
+    is_slow = item.get_closest_marker("mixed_only") is not None and not mixed
+    is_long = item.get_closest_marker("thorough") is not None and not thorough
+    return is_slow or is_long or not wanted <= CAPABILITIES
 
 
 @pytest.hookimpl(wrapper=True)
@@ -131,11 +140,12 @@ def make_lab(pytestconfig: pytest.Config) -> Iterator[MakeLab]:
         binaries: Mapping[str, str] | None = None,
         *,
         local: bool = False,
+        options: Options = DEFAULT,
     ) -> Lab:
         lab = open_lab(f"{PREFIX}{os.getpid()}-{next(SERIAL)}", print, PROVIDER)
         ours.append(lab)
         open_labs[lab.name] = lab
-        plan = make_plan(lab.name, node_count, binaries, local=local)
+        plan = make_plan(lab.name, node_count, binaries, local=local, options=options)
         lab.up(plan, databases, owner=Owner.ourselves())
         return lab
 

@@ -27,8 +27,8 @@ def running(lab: Lab, node: str) -> tuple[str, str]:
     ("fault", "left"),
     [
         (Isolate("node1"), {"node2", "node3"}),
-        (Halves(("node3",)), {"node1", "node2"}),
-        (Partition((("node1",), ("node2",))), set()),
+        pytest.param(Halves(("node3",)), {"node1", "node2"}, marks=pytest.mark.thorough),
+        pytest.param(Partition((("node1",), ("node2",))), set(), marks=pytest.mark.thorough),
     ],
 )
 def test_only_a_side_with_a_majority_stays_quorate(
@@ -49,7 +49,7 @@ def test_only_a_side_with_a_majority_stays_quorate(
 @pytest.mark.parametrize(
     ("fault", "seen"),
     [
-        (Kill("node2", "pmxcfs"), ("up", "exited 137")),
+        pytest.param(Kill("node2", "pmxcfs"), ("up", "exited 137"), marks=pytest.mark.thorough),
         (Stop("node2"), ("down", "down")),
     ],
 )
@@ -64,6 +64,7 @@ def test_daemons_that_were_ended_are_back_when_it_is_healed(
     lab.trees_are_equal()
 
 
+@pytest.mark.thorough
 def test_a_daemon_that_hangs_is_there_and_answers_nothing(lab: Lab, nodes: Nodes) -> None:
     active = Active(lab)
     active.inject(Hang("node3"))

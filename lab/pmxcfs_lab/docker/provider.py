@@ -15,6 +15,7 @@ from pmxcfs_lab.layout import Layout
 from pmxcfs_lab.plan import Plan
 from pmxcfs_lab.provider import Capability, Completed, Groups, Say, Service
 from pmxcfs_lab.record import read_record
+from pmxcfs_lab.switch.client import SwitchControl
 
 ANSWER_WITHIN_S = 20.0
 PROBE_WITHIN_S = 12.0
@@ -140,6 +141,10 @@ class DockerProvider:
 
         names = self.running()
         return cuts.groups_of(self._plan(), _on_all(names, look), names)
+
+    def switch(self) -> SwitchControl | None:
+        """See Provider: the engine's bridge is the kernel's."""
+        return None
 
     def probe(self, node: str, *, with_tree: bool) -> Mapping[str, object]:
         """See Provider."""

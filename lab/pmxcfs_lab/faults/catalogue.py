@@ -2,20 +2,26 @@
 
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, Field, asdict, fields
 from random import Random
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.faults.fault import Fault
-from pmxcfs_lab.faults.partitions import Halves, Isolate, Partition
+from pmxcfs_lab.faults.links import LinkQuality, OneWayLoss
+from pmxcfs_lab.faults.partitions import Bridge, Halves, Isolate, MajorityRing, Partition
 from pmxcfs_lab.faults.services import Hang, Kill, RestartStorm, Stop
+from pmxcfs_lab.faults.shaping import EVERYBODY
 from pmxcfs_lab.plan import Plan, node_name
 
 KINDS: tuple[type[Fault], ...] = (
     Isolate,
     Halves,
     Partition,
+    MajorityRing,
+    Bridge,
+    OneWayLoss,
+    LinkQuality,
     Kill,
     Stop,
     Hang,
@@ -25,7 +31,7 @@ KINDS: tuple[type[Fault], ...] = (
 CATALOGUE: Mapping[str, type[Fault]] = types.MappingProxyType({kind.name: kind for kind in KINDS})
 """All kinds by name."""
 
-NODE_FIELDS = ("node", "nodes", "one", "groups")
+NODE_FIELDS = ("node", "nodes", "one", "groups", "ring", "from_", "to")
 """Fields that hold nodes, which people may call 2 instead of node2."""
 
 
@@ -72,8 +78,11 @@ def from_words(name: str, words: Sequence[str]) -> Fault:
 
 
 def to_words(fault: Fault) -> str:
-    """Return the line from which `from_words` makes the same fault."""
-    words = (f"{key}={_written(item)}" for key, item in _values(fault).items())
+    """Return the line from which `from_words` makes the same fault, without what is default."""
+    defaults = {field.name: field.default for field in _fields(type(fault))}
+    words = [
+        f"{key}={_written(item)}" for key, item in _values(fault).items() if item != defaults[key]
+    ]
     return " ".join([fault.name, *words])
 
 
@@ -112,16 +121,14 @@ def kind_named(name: str) -> type[Fault]:
 def field_types(kind: type[Fault]) -> dict[str, Any]:
     """Return the types of the kind's fields, in order."""
     hints = get_type_hints(kind)
-    names: Any = kind
-    return {field.name: hints[field.name] for field in fields(names)}
+    return {field.name: hints[field.name] for field in _fields(kind)}
 
 
 def usage(kind: type[Fault]) -> str:
     """Return the kind and its fields in one line: `kill node=... [service=all]`."""
-    described: Any = kind
     parts = [
         f"{field.name}=..." if field.default is MISSING else f"[{field.name}={field.default}]"
-        for field in fields(described)
+        for field in _fields(kind)
     ]
     return " ".join([kind.name, *parts])
 
@@ -129,6 +136,11 @@ def usage(kind: type[Fault]) -> str:
 def _values(fault: Fault) -> dict[str, Any]:
     described: Any = fault  # every fault is a dataclass, which no Protocol can say
     return asdict(described)
+
+
+def _fields(kind: type[Fault]) -> tuple[Field[Any], ...]:
+    described: Any = kind
+    return fields(described)
 
 
 def _shaped(hint: object, value: object) -> object:
@@ -163,6 +175,6 @@ def _read(hint: object, key: str, text: str) -> object:
         return tuple(_read(item_hint, key, item) for item in text.split(separator))
     if hint is bool:
         return {"yes": True, "no": False}.get(text, text)
-    if key in NODE_FIELDS:
+    if key in NODE_FIELDS and text != EVERYBODY:
         return node_name(text)
     return cast("Callable[[str], object]", hint)(text)

@@ -8,6 +8,7 @@ interface keeps its carrier, as with a broken switch.
 import json
 import subprocess
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.plan import NODES_MAX, NodePlan
@@ -21,15 +22,18 @@ class Network:
 
     Args:
         switch_pid: a process that lives in the switch's network namespace.
+        links: how many each node has.
     """
 
-    def __init__(self, switch_pid: int) -> None:
+    def __init__(self, switch_pid: int, links: int) -> None:
         self._switch_pid = switch_pid
+        self._links = links
 
     def create(self) -> None:
-        """Make the first bridge, unless it is there; the others come with partitions."""
-        if _bridge(0) not in self._links():
-            self._batch([*_add_bridge(0), "link set lo up"])
+        """Make the first bridge of each link, unless it is there; others come with partitions."""
+        if _bridge(0, 0) not in self._plugged():
+            bridges = (_add_bridge(_bridge(0, link)) for link in range(self._links))
+            self._batch([*(line for lines in bridges for line in lines), "link set lo up"])
 
     def plug_in(self, node: NodePlan, node_pid: int) -> None:
         """Give the node eth0 with its address, and plug it into the first bridge.
@@ -38,18 +42,16 @@ class Network:
             node: whom.
             node_pid: a process in the node's network namespace, as seen by us.
         """
-        port = _port(node.name)
-        self._unplug(port)
-        self._batch(
-            [
-                f"link add {port} type veth peer name eth0 netns {node_pid}",
-                f"link set {port} master {_bridge(0)} up",
-            ]
-        )
-        _ip_batch(
-            node_pid,
-            ["link set lo up", f"addr add {node.address}/24 dev eth0", "link set eth0 up"],
-        )
+        for link in range(self._links):
+            port = _port(node.name, link)
+            self._unplug(port)
+            self._batch(
+                [
+                    f"link add {port} type veth peer name {interface(link)} netns {node_pid}",
+                    f"link set {port} master {_bridge(0, link)} up",
+                ]
+            )
+        set_addresses(node, node_pid, self._links)
 
     def partition(self, groups: Groups) -> None:
         """Put each group on a bridge of its own.
@@ -57,61 +59,78 @@ class Network:
         Raises:
             LabError: a node is not plugged in; nothing was changed.
         """
-        links = self._links()
+        plugged = self._plugged()
         for name in (name for group in groups for name in group):
-            if _port(name) not in links:
+            if _port(name, 0) not in plugged:
                 raise LabError(f"{name} has no cable: it does not run.", "`up` makes it again.")
         lines: list[str] = []
-        for number, group in enumerate(groups):
-            if _bridge(number) not in links:
-                lines += _add_bridge(number)
-            lines += [f"link set {_port(name)} master {_bridge(number)}" for name in group]
+        for number, link in product(range(len(groups)), range(self._links)):
+            bridge = _bridge(number, link)
+            if bridge not in plugged:
+                lines += _add_bridge(bridge)
+            ports = (_port(name, link) for name in groups[number])
+            lines += [f"link set {port} master {bridge}" for port in ports]
         self._batch(lines)
 
     def groups(self, names: Sequence[str]) -> Groups:
         """Return the nodes by bridge, in order."""
-        links = self._links()
-        bridge_of = {name: links.get(_port(name)) for name in names}
+        plugged = self._plugged()
+        bridge_of = {name: plugged.get(_port(name, 0)) for name in names}
         found = (
-            tuple(name for name in names if bridge_of[name] == _bridge(number))
+            tuple(name for name in names if bridge_of[name] == _bridge(number, 0))
             for number in range(NODES_MAX)
         )
         return tuple(group for group in found if group)
 
     def _unplug(self, port: str) -> None:
         """Remove the cable of a predecessor: the kernel does so too, but takes its time."""
-        if port in self._links():
+        if port in self._plugged():
             subprocess.run(
                 [*self._enter(), "ip", "link", "delete", port], capture_output=True, check=False
             )
 
-    def _links(self) -> dict[str, str | None]:
+    def _plugged(self) -> dict[str, str | None]:
         """Return the bridge (or None) of every interface in the switch."""
         text = _run([*self._enter(), "ip", "-j", "link"])
         return {link["ifname"]: link.get("master") for link in json.loads(text)}
 
     def _batch(self, lines: Iterable[str]) -> None:
-        _ip_batch(self._switch_pid, lines)
+        ip_batch(self._switch_pid, lines)
 
     def _enter(self) -> list[str]:
         return ["nsenter", f"--net=/proc/{self._switch_pid}/ns/net"]
 
 
-def _add_bridge(number: int) -> list[str]:
-    name = _bridge(number)
+def set_addresses(node: NodePlan, node_pid: int, links: int) -> None:
+    """Bring a node's interfaces up, with their addresses."""
+    lines = ["link set lo up"]
+    for link in range(links):
+        lines += [
+            f"addr add {node.address_on(link)}/24 dev {interface(link)}",
+            f"link set {interface(link)} up",
+        ]
+    ip_batch(node_pid, lines)
+
+
+def interface(link: int) -> str:
+    """Return the name that a node's interface has on the node."""
+    return f"eth{link}"
+
+
+def _add_bridge(name: str) -> list[str]:
     options = "stp_state 0 forward_delay 0 mcast_snooping 0"
     return [f"link add {name} type bridge {options}", f"link set {name} up"]
 
 
-def _bridge(number: int) -> str:
-    return f"side{number}"
+def _bridge(number: int, link: int) -> str:
+    return f"side{number}" if link == 0 else f"side{number}-{link}"
 
 
-def _port(node: str) -> str:
-    return f"to-{node}"
+def _port(node: str, link: int) -> str:
+    return f"to-{node}" if link == 0 else f"to-{node}-{link}"
 
 
-def _ip_batch(pid: int, lines: Iterable[str]) -> None:
+def ip_batch(pid: int, lines: Iterable[str]) -> None:
     """Run `ip` lines in the network namespace of a process; the first that fails ends it."""
     _run(["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-batch", "-"], "\n".join(lines) + "\n")
 

@@ -22,6 +22,9 @@ READY_WITHIN_S = 20.0
 NO_OVERLAY = "PMXCFS_LAB_NO_OVERLAY"
 """Environment variable; if set, nodes are built as on a kernel without overlayfs."""
 
+PACKAGES = Path(pmxcfs_lab.__file__).parent.parent
+"""Where the lab's own code is imported from, by the processes that it starts."""
+
 NAMESPACES = ["--pid", "--mount", "--uts", "--ipc", "--net"]
 
 
@@ -57,7 +60,7 @@ class Node:
         self._configuration(plan, plan.node(self.name)).write(config)
         self._layout.control(self.name).unlink(missing_ok=True)
         unshare = ["unshare", "--fork", "--kill-child", *NAMESPACES, "--mount-proc"]
-        python = ["env", f"PYTHONPATH={Path(pmxcfs_lab.__file__).parent.parent}", sys.executable]
+        python = ["env", f"PYTHONPATH={PACKAGES}", sys.executable]
         processes.spawn(
             [*unshare, *python, "-m", "pmxcfs_lab.namespaces.init", str(config)],
             self._layout.process(self.name),

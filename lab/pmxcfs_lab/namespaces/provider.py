@@ -13,12 +13,21 @@ from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.layout import Layout
 from pmxcfs_lab.namespaces import requirements
 from pmxcfs_lab.namespaces.network import Network
-from pmxcfs_lab.namespaces.node import Node
+from pmxcfs_lab.namespaces.node import PACKAGES, Node
+from pmxcfs_lab.namespaces.switched import SwitchedNetwork
+from pmxcfs_lab.options import Options
 from pmxcfs_lab.plan import NETWORK, NODES_MAX, Plan
 from pmxcfs_lab.provider import Capability, Completed, Groups, Say, Service
+from pmxcfs_lab.record import read_record
+from pmxcfs_lab.switch.client import SwitchControl
+
+AnyNetwork = Network | SwitchedNetwork
 
 SWITCH = "switch"
 """Name of the record of the process that holds the bridges' network namespace."""
+
+IDLE = ["sleep", "infinity"]
+"""Holds the bridges' namespace where the kernel carries the frames."""
 
 PROBE_WITHIN_S = 8.0
 PROBE_TREE_WITHIN_S = 60.0
@@ -45,7 +54,7 @@ class NamespacesProvider:
         """See Provider."""
         self._layout.run.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._layout.state.mkdir(mode=0o755, parents=True, exist_ok=True)
-        network, is_new = self._ensure_switch(guard_fd)
+        network, is_new = self._ensure_network(plan.options, guard_fd)
         nodes = [self._node(name) for name in plan.names]
         if is_new:  # nodes that lost their switch have no cable any more
             self._remove([node.name for node in nodes])
@@ -105,11 +114,11 @@ class NamespacesProvider:
 
     def partition(self, groups: Groups) -> None:
         """See Provider."""
-        self._network().partition(groups)
+        self._running_network().partition(groups)
 
     def groups(self) -> Groups:
         """See Provider."""
-        return self._network().groups(self.running())
+        return self._running_network().groups(self.running())
 
     def probe(self, node: str, *, with_tree: bool) -> Mapping[str, object]:
         """See Provider."""
@@ -131,25 +140,41 @@ class NamespacesProvider:
     def _node(self, name: str) -> Node:
         return Node(self._layout, name)
 
-    def _ensure_switch(self, guard_fd: int) -> tuple[Network, bool]:
+    def switch(self) -> SwitchControl | None:
+        """See Provider."""
+        path = self._layout.control(SWITCH)
+        return SwitchControl(path) if path.exists() else None
+
+    def _ensure_network(self, options: Options, guard_fd: int) -> tuple[AnyNetwork, bool]:
         with suppress(LabError):
-            return self._network(), False
+            return self._network(options.links), False
+        socket = self._layout.control(SWITCH)
+        socket.unlink(missing_ok=True)
+        python = ["env", f"PYTHONPATH={PACKAGES}", sys.executable]
+        command = [*python, "-m", "pmxcfs_lab.switch", str(socket)]
         record = processes.spawn(
-            ["unshare", "--net", "--mount", "sleep", "infinity"],
+            ["unshare", "--net", "--mount", *(command if options.switch else IDLE)],
             self._layout.process(SWITCH),
             guard_fd=guard_fd,
             log=self._layout.state / "switch.log",
         )
         _wait_for_own_network(record.pid)
-        network = Network(record.pid)
-        network.create()
-        return network, True
+        if options.switch:
+            _wait_for_socket(socket, self._layout.state / "switch.log")
+        else:
+            Network(record.pid, options.links).create()
+        return self._network(options.links), True
 
-    def _network(self) -> Network:
+    def _network(self, links: int) -> AnyNetwork:
         record = processes.read_record(self._layout.process(SWITCH))
         if record is None or not processes.is_alive(record):
             raise LabError("The lab's switch does not run.", "`pmxcfs-lab up` makes it again.")
-        return Network(record.pid)
+        switch = self.switch()
+        return Network(record.pid, links) if switch is None else SwitchedNetwork(switch, links)
+
+    def _running_network(self) -> AnyNetwork:
+        record = read_record(self._layout.record)
+        return self._network(1 if record is None else record.plan.options.links)
 
     def _remove(self, names: Sequence[str]) -> bool:
         removed = False
@@ -180,3 +205,13 @@ def _wait_for_own_network(pid: int) -> None:
                 return
         time.sleep(0.002)
     raise LabError("No network namespace could be made.", "Is CAP_SYS_ADMIN missing here?")
+
+
+def _wait_for_socket(path: Path, log: Path) -> None:
+    deadline_s = time.monotonic() + processes.RECORD_WITHIN_S
+    while time.monotonic() < deadline_s:
+        with suppress(LabError):
+            SwitchControl(path).now()
+            return
+        time.sleep(0.01)
+    raise LabError("The lab's switch does not answer.", f"See {log}.")

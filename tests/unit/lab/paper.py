@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pmxcfs_lab.plan import NETWORK, Plan, make_plan
 from pmxcfs_lab.provider import Capability, Completed, Groups, Say, Service
+from pmxcfs_lab.switch.client import SwitchControl
 
 PLAN = make_plan("lab", 2)
 
@@ -66,6 +67,9 @@ class PaperNodes:
 
     def groups(self) -> Groups:
         return (PLAN.names,)
+
+    def switch(self) -> SwitchControl | None:
+        return None
 
     def probe(self, node: str, *, with_tree: bool) -> Mapping[str, object]:
         def state(service: Service) -> dict[str, int | None]:

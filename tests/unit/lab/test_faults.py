@@ -1,6 +1,7 @@
 """Faults as values: their JSON, their words, what a seed draws, and what they ask of a lab."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -9,15 +10,19 @@ from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.faults import catalogue
 from pmxcfs_lab.faults.applying import Active
 from pmxcfs_lab.faults.fault import Fault
-from pmxcfs_lab.faults.partitions import Halves, Isolate, Partition
+from pmxcfs_lab.faults.links import LinkQuality, OneWayLoss
+from pmxcfs_lab.faults.partitions import Bridge, Halves, Isolate, MajorityRing, Partition
 from pmxcfs_lab.faults.services import Hang, Kill, RestartStorm, Stop
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import Layout
+from pmxcfs_lab.options import Options
 from pmxcfs_lab.plan import make_plan
+from pmxcfs_lab.provider import Completed
 
 from tests.unit.lab.paper import PLAN, PaperNodes
 
 FIVE = make_plan("lab", 5)
+SWITCHED = make_plan("lab", 5, options=Options(switch=True))
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def some_of_each() -> list[Fault]:
     drawn = [
         kind.draw(Random(seed), plan)
         for kind in catalogue.KINDS
-        for plan in (FIVE, PLAN)
+        for plan in (FIVE, SWITCHED, PLAN)
         for seed in range(20)
     ]
     return [fault for fault in drawn if fault is not None]
@@ -131,6 +136,15 @@ def test_a_lab_that_can_have_none_of_the_kinds_is_told_so() -> None:
         (Partition((("node1",), ("node1", "node2"))), "two sides"),
         (Kill("node1", "sshd"), 'no service "sshd"'),
         (RestartStorm("node1", 0), "A storm is"),
+        (Bridge("node1", ("node1",)), "on no side"),
+        (Bridge("node1", ("node2",)), "at least 3 nodes"),
+        (MajorityRing(("node1",)), "each once"),
+        (OneWayLoss("node1", "node1"), "not on any link"),
+        (OneWayLoss("node1", "node2", 2), "is a share"),
+        (LinkQuality(), "Nothing would be bad"),
+        (LinkQuality(loss=2.0), "shares from 0 to 1"),
+        (LinkQuality(loss=0.5, link=1), "no link 1"),
+        (LinkQuality(delay_ms=5.0), "only loss can be had"),
     ],
 )
 def test_a_fault_that_cannot_be_says_why_and_nothing_is_done(
@@ -144,7 +158,6 @@ def test_a_fault_that_cannot_be_says_why_and_nothing_is_done(
 @pytest.mark.parametrize(
     ("fault", "done", "undone"),
     [
-        (Isolate("node2"), "partition (('node2',), ('node1',))", "partition (('node1', 'node2'),)"),
         (Kill("node2", "pmxcfs"), "kill node2 pmxcfs", "start node2 pmxcfs"),
         (Hang("node2", "corosync"), "SIGSTOP node2 corosync", "start node2 pmxcfs"),
         (Stop("node2", "pmxcfs"), "stop node2 pmxcfs", "start node2 pmxcfs"),
@@ -182,10 +195,58 @@ def test_what_was_not_done_cannot_be_healed(lab: Lab) -> None:
 def test_a_service_that_ends_where_the_fault_does_not_reach_is_an_error(
     lab: Lab, paper: PaperNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def partition(groups: object) -> None:
+    def kill(node: str, services: object) -> None:
         paper.exits.add("node1")
         paper.serving.clear()
 
-    monkeypatch.setattr(paper, "partition", partition)
-    with pytest.raises(LabError, match="node1: corosync exited 255 by isolate elsewhere"):
-        Active(lab).inject(Isolate("node2"))
+    monkeypatch.setattr(paper, "kill", kill)
+    with pytest.raises(LabError, match="node1: corosync exited 255 by kill elsewhere"):
+        Active(lab).inject(Kill("node2"))
+
+
+def heard(fault: Isolate | Bridge | MajorityRing, node: str) -> set[str]:
+    cut = {rule.from_ for rule in fault.rules(FIVE) if rule.to == node}
+    return set(FIVE.names) - cut
+
+
+def test_an_isolated_node_hears_only_itself_and_is_heard_by_nobody() -> None:
+    fault = Isolate("node2")
+    assert heard(fault, "node2") == {"node2"}
+    assert all("node2" not in heard(fault, name) for name in FIVE.names if name != "node2")
+
+
+def test_both_sides_reach_the_bridge_and_not_each_other() -> None:
+    fault = Bridge("node3", ("node1", "node2"))
+    assert heard(fault, "node3") == set(FIVE.names)
+    assert heard(fault, "node1") == {"node1", "node2", "node3"}
+    assert heard(fault, "node5") == {"node3", "node4", "node5"}
+
+
+def test_in_a_ring_every_node_hears_a_majority_and_no_two_the_same() -> None:
+    majorities = [heard(MajorityRing(FIVE.names), name) for name in FIVE.names]
+    assert all(len(one) == 3 for one in majorities)
+    assert all(name in one for name, one in zip(FIVE.names, majorities, strict=True))
+    assert len({frozenset(one) for one in majorities}) == 5
+
+
+def test_two_faults_of_one_link_add_up_and_heal_one_by_one(
+    lab: Lab, paper: PaperNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filters: dict[str, str] = {}
+
+    def execute(
+        node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 60.0
+    ) -> Completed:
+        filters[node] = stdin.decode() or filters.get(node, "")
+        return Completed(0, b"", b"")
+
+    monkeypatch.setattr(paper, "exec", execute)
+    active = Active(lab)
+    active.inject(Isolate("node2"))
+    active.inject(OneWayLoss("node1", "node2", 0.25))
+    assert "ip saddr 10.97.0.1 drop" in filters["node2"]
+    active.heal(Isolate("node2"))
+    assert "ip saddr 10.97.0.1 numgen random mod 10000 < 2500 drop" in filters["node2"]
+    assert "saddr" not in filters["node1"]
+    active.heal(OneWayLoss("node1", "node2", 0.25))
+    assert "saddr" not in filters["node2"]

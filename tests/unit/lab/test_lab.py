@@ -1,12 +1,14 @@
 """The lab's composition, on a provider that only writes down what it is asked."""
 
+import json
 from pathlib import Path
 
 import pytest
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import Layout
-from pmxcfs_lab.plan import make_plan
+from pmxcfs_lab.options import Options
+from pmxcfs_lab.plan import Plan, make_plan
 from pmxcfs_lab.provider import Provider
 from pmxcfs_lab.record import LabRecord, Owner
 
@@ -176,3 +178,32 @@ def test_nodes_get_addresses_of_the_providers_network(tmp_path: Path) -> None:
     lab = Lab(Layout("lab", tmp_path / "run", tmp_path / "state"), nodes, "paper")
     lab.up(make_plan("lab", 2))
     assert [node.address for node in lab.plan.nodes] == ["10.97.7.1", "10.97.7.2"]
+
+
+def test_settings_that_a_node_does_not_make_itself_are_written_before_corosync_starts(
+    lab: Lab, paper: PaperNodes
+) -> None:
+    lab.up(make_plan("lab", 2, options=Options(crypto=True, token_ms=500)))
+    written = [line for line in paper.asked if line.startswith("exec")]
+    assert [line.split("/")[-1] for line in written] == ["corosync.conf", "authkey"] * 2
+    assert paper.asked.index(written[-1]) < paper.asked.index("start node1 corosync")
+
+
+@pytest.mark.parametrize("options", [Options(links=2), Options(switch=True)])
+def test_what_a_provider_does_not_have_is_refused(
+    lab: Lab, paper: PaperNodes, options: Options
+) -> None:
+    with pytest.raises(LabError, match="paper does not have"):
+        lab.up(make_plan("lab", 2, options=options))
+    assert paper.asked == []
+
+
+def test_a_plan_with_options_outlives_its_json() -> None:
+    plan = make_plan("lab", 2, options=Options(crypto=True, token_ms=500, links=2, switch=True))
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+@pytest.mark.parametrize(("token_ms", "links"), [(1, 1), (1000, 0), (1000, 3)])
+def test_options_that_cannot_be_are_refused(token_ms: int, links: int) -> None:
+    with pytest.raises(LabError):
+        Options(token_ms=token_ms, links=links)

@@ -1,0 +1,1 @@
+"""How well frames get from one node to another: rules, and the kernel's way to keep them."""
