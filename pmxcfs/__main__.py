@@ -28,6 +28,7 @@ from pmxcfs.options import (
 from pmxcfs.version import version_line
 
 FSYNC_WAIT_S_MAX = 300
+HISTORY_MIB_MAX = 2**20
 
 DESCRIPTION = "Mount the cluster file system and keep it equal on all nodes."
 EPILOG = """\
@@ -104,6 +105,7 @@ def parse(arguments: list[str]) -> Options:
         is_debug=found.debug,
         is_log_json=found.log_format == "json",
         fsync_wait_s=found.fsync_wait,
+        history_mib=found.history,
     )
 
 
@@ -146,6 +148,14 @@ def _parser() -> argparse.ArgumentParser:
         "0: this node's disk is enough (default: %(default)g)",
     )
     parser.add_argument(
+        "--history",
+        type=_mebibytes,
+        default=0,
+        metavar="MIB",
+        help="keep a history of all changes beside the database, this large at most, for "
+        "pmxcfs-ctl history, show, diff and undo; 0: none (default: %(default)d)",
+    )
+    parser.add_argument(
         "--metrics-listen",
         type=_local_address,
         metavar="ADDRESS:PORT",
@@ -185,6 +195,12 @@ def _local_address(text: str) -> LocalAddress:
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
         raise argparse.ArgumentTypeError(f"{port!r} is no port; give one from 1 to 65535")
     return LocalAddress(str(address), int(port))
+
+
+def _mebibytes(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= HISTORY_MIB_MAX):
+        raise argparse.ArgumentTypeError(f"must be a number of MiB from 0 to {HISTORY_MIB_MAX}")
+    return int(text)
 
 
 def _absolute(text: str) -> Path:

@@ -12,6 +12,7 @@ import trio
 
 from pmxcfs import instance, views
 from pmxcfs.address import own_address
+from pmxcfs.chronicle.recorder import HistoryRecorder, history_recorded
 from pmxcfs.clockwork import count_repetitions, tell_time
 from pmxcfs.control import SOCKET_NAME, StatusSocket
 from pmxcfs.database import Database, write_database
@@ -131,11 +132,12 @@ async def _run_with_database(
         driver.attach_keeper(lost_trees)
         status = await _status(options, is_standalone=is_standalone)
         async with looked_after(database, driver, options.database) as upkeep:
-            with recording(status, options) as rrd:
-                await _serve(
-                    *(options, switch, gid, driver, status, lost_trees, upkeep, rrd),
-                    *(supervisor, ready, ending),
-                )
+            with (
+                recording(status, options) as rrd,
+                history_recorded(options.history, options.history_mib * 2**20) as history,
+            ):
+                parts = (driver, status, lost_trees, upkeep, rrd, history, supervisor)
+                await _serve(options, switch, gid, *parts, ready, ending)
     finally:
         ending.wait_for("the database to close")
         database.close()
@@ -169,6 +171,7 @@ async def _serve(
     lost_trees: LostTrees,
     upkeep: Upkeep,
     rrd: RrdWriter,
+    history: HistoryRecorder | None,
     supervisor: Supervisor,
     ready: Callable[[], None],
     ending: Ending,
@@ -204,6 +207,8 @@ async def _serve(
             fsync_wait=lambda: fsync_wait_of(durable, upkeep.syncs),
             roll=lambda: roll_of(durable),
         )
+        if history is not None:
+            inquiries.tap.attach(history.put)
         await services.start(inquiries.socket(gid).run)
         await services.start(ipc.run)
         if options.metrics_listen is not None:

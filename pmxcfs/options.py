@@ -12,6 +12,7 @@ IPC_NAME = "pve2"
 RRD_DIR = Path("/var/lib/rrdcached/db")
 RRDCACHED_SOCKET = Path("/var/run/rrdcached.sock")
 FSYNC_WAIT_S = 10.0
+HISTORY_NAME = "history.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Options:
 
     ``node_name`` is the host name up to its first dot unless given, as ``has_given_name`` tells.
     ``fsync_wait_s`` is how long fsync waits for a majority of the cluster; with 0 it never does.
+    ``history_mib`` is how large the history of changes may become; with 0 there is none.
     """
 
     node_name: str
@@ -55,12 +57,18 @@ class Options:
     is_debug: bool = False
     is_log_json: bool = False
     fsync_wait_s: float = FSYNC_WAIT_S
+    history_mib: int = 0
     fuse_binding: FuseBinding = FuseBinding.LOWLEVEL
 
     @property
     def database(self) -> Path:
         """The SQLite file that holds the tree."""
         return self.state_dir / "config.db"
+
+    @property
+    def history(self) -> Path:
+        """The SQLite file with the history of changes, if one is kept."""
+        return self.state_dir / HISTORY_NAME
 
     @property
     def lock_file(self) -> Path:

@@ -33,6 +33,8 @@ class Seen:
         writer: node id of who made it; None if a synchronisation leaves that open.
         time_s: when this node took it in, UNIX seconds.
         is_sync: whether it came with a synchronisation.
+        content: what is in the file now; None for directories and what is gone.
+        replaced: what was in the file before; None if nothing was.
     """
 
     action: str
@@ -43,6 +45,8 @@ class Seen:
     writer: int | None
     time_s: int
     is_sync: bool
+    content: bytes | None = None
+    replaced: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,11 @@ class Tap:
         self._tree = tree
         self._clock = clock
         self._watchers: list[Watcher] = []
+        self._recorders: list[Callable[[Seen], None]] = []
+
+    def attach(self, record: Callable[[Seen], None]) -> None:
+        """Tell somebody of every change for as long as the daemon runs; it must not block."""
+        self._recorders.append(record)
 
     def __len__(self) -> int:
         """Count the watchers."""
@@ -134,7 +143,7 @@ class Tap:
 
     def take(self, effects: Sequence[Effect]) -> None:
         """Hand on the changes among performed effects; never blocks."""
-        if not self._watchers:
+        if not self._watchers and not self._recorders:
             return
         commits = [effect for effect in effects if isinstance(effect, Commit)]
         gone = {
@@ -147,6 +156,8 @@ class Tap:
             for seen in self._seen(commit, gone):
                 for watcher in self._watchers:
                     watcher.put(seen)
+                for record in self._recorders:
+                    record(seen)
 
     def _seen(self, commit: Commit, gone: Mapping[Inode, Entry]) -> Iterator[Seen]:
         tree, now_s = self._tree(), self._clock()
@@ -169,7 +180,15 @@ class Tap:
                 writer=None if commit.is_copy and after is None else stamp.writer,
                 time_s=now_s,
                 is_sync=commit.is_copy,
+                content=_content_of(after),
+                replaced=_content_of(before),
             )
+
+
+def _content_of(entry: Entry | None) -> bytes | None:
+    if entry is None or entry.is_directory:
+        return None
+    return entry.data or bytes(entry.size)  # a file may have a size and no data: zeros
 
 
 def _action_of(change: Change) -> str | None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pmxcfs.options import RUN_DIR
+from pmxcfs.tools import ctl_history
 from pmxcfs.tools import ctl_rendering as rendering
 from pmxcfs.tools.consoles import notes, out
 from pmxcfs.tools.ctl_asking import AnswerError, UnreachableError, Value, ask, follow
@@ -228,6 +229,10 @@ def debug(
     out.print(f"debug lines are {'on' if is_on else 'off'}")
 
 
+for _command in (ctl_history.history, ctl_history.show, ctl_history.diff, ctl_history.undo):
+    app.command()(_command)
+
+
 def _status_of(run_dir: Path) -> Value:
     state: Value = ask(run_dir, "status")["status"]
     return state
@@ -262,7 +267,7 @@ def main() -> None:
     except UnreachableError as error:
         _tell_unreachable(error)
         sys.exit(EXIT_UNREACHABLE)
-    except AnswerError as error:
+    except (AnswerError, ctl_history.HistoryError) as error:
         notes.print(f"pmxcfs-ctl: {error}")
         sys.exit(EXIT_DEGRADED)
     except BrokenPipeError:

@@ -63,7 +63,9 @@ async def test_a_change_names_writer_version_size_and_our_time(node: Node) -> No
     with node.tap.watched(b"", sees_all) as watcher:
         node.do(Create(b"f"), Write(b"f", 0, b"four"), writer=3)
         [_, seen] = await watcher.take()
-    assert seen == Seen("write", b"f", None, 4, 3, 3, NOW_S, is_sync=False)
+    assert seen == Seen(
+        *("write", b"f", None, 4, 3, 3, NOW_S), is_sync=False, content=b"four", replaced=b""
+    )
 
 
 async def test_what_is_deleted_with_its_directory_in_one_batch_keeps_its_path(node: Node) -> None:

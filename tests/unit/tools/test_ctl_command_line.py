@@ -18,7 +18,10 @@ from typer.testing import CliRunner
 from pmxcfs.tools.ctl import app
 from tests.unit.tools.test_ctl_causes import NOW_S, awaited, member, status
 
-COMMANDS = (*("status", "explain", "members", "log", "watch", "metrics", "list-values", "debug"),)
+COMMANDS = (
+    *("status", "explain", "members", "log", "watch", "metrics", "list-values", "debug"),
+    *("history", "show", "diff", "undo"),
+)
 WITHIN_S = 20
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
