@@ -38,8 +38,6 @@ class Absences:
         if not self._together:
             self._began_at = version
         self._together = nodes
-        for node_id in nodes:
-            self._left_at.pop(node_id, None)
 
     def forget(self) -> None:
         """Note that we have lost the group, or the majority: nothing is certain any more."""

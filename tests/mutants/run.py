@@ -98,6 +98,7 @@ def _try_module(
     _progress("")
     told = ", ".join(f"{number} {what}" for what, number in sorted(counts.items()))
     print(f"{module:34} {len(mutants):4}: {told}, {time.monotonic() - began:.0f} s", flush=True)
+    _print_mutants(module, findings)
 
 
 @cache
@@ -114,11 +115,16 @@ def _progress(text: str) -> None:
         print(f"\r{text:60}", end="\r", flush=True)
 
 
-def _print(findings: _Findings) -> None:
+def _print_mutants(module: str, findings: _Findings) -> None:
+    """Say at once what a module's tests have let live: a run may be cut short."""
     for title, found in (("survived", findings.survivors), ("untried", findings.untried)):
-        for module, mutant in sorted(found, key=lambda each: (each[0], each[1].line)):
+        its_own = [mutant for of, mutant in found if of == module]
+        for mutant in sorted(its_own, key=lambda each: each.line):
             print(f"\n{title}: {module}:{mutant.line} {mutant.where}")
-            print(f"  - {mutant.was}\n  + {mutant.now}")
+            print(f"  - {mutant.was}\n  + {mutant.now}", flush=True)
+
+
+def _print(findings: _Findings) -> None:
     for entry in findings.stale:
         print(f"\naccepted.toml is stale: {entry}")
     if findings.are_none:

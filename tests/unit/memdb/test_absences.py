@@ -61,3 +61,21 @@ def test_who_lost_the_group_knows_nothing_of_others() -> None:
     absences.note_members(frozenset({ONE, TWO}), 15, is_majority=True)
     absences.forget()
     assert absences.unseen_since(THREE) is None
+
+
+def test_who_went_before_the_group_was_lost_counts_from_when_a_majority_came_together_again() -> (
+    None
+):
+    absences = in_sync(ONE, TWO, THREE)
+    absences.note_members(frozenset({ONE, TWO}), 15, is_majority=True)
+    absences.forget()
+    absences.note_agreement(frozenset({ONE, TWO}), 30)
+    assert absences.unseen_since(THREE) == 31
+
+
+def test_who_goes_a_second_time_counts_from_then() -> None:
+    absences = in_sync(ONE, TWO, THREE)
+    absences.note_members(frozenset({ONE, TWO}), 15, is_majority=True)
+    absences.note_agreement(frozenset({ONE, TWO, THREE}), 20)
+    absences.note_members(frozenset({ONE, TWO}), 25, is_majority=True)
+    assert absences.unseen_since(THREE) == 26

@@ -4,7 +4,7 @@ import pytest
 
 from pmxcfs.errors import StorageError
 from pmxcfs.memdb.entry import Entry, EntryType, Inode
-from pmxcfs.memdb.guests import GuestList, GuestPath, parse_guest_path
+from pmxcfs.memdb.guests import Guest, GuestList, GuestPath, parse_guest_path
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Rename, SetMtime, Write
 from tests.unit.memdb.scene import a_memdb, do, put, refusal
@@ -175,3 +175,9 @@ def test_a_tree_that_is_refused_changes_nothing() -> None:
     with pytest.raises(StorageError):
         memdb.replace(refused, now_s=0)
     assert (memdb.tree, listed(memdb), memdb.counters[b"user.cfg"]) == (tree, guests, count)
+
+
+def test_a_guest_is_found_by_its_id() -> None:
+    guests = a_memdb(*NODES, "nodes/a/lxc/100.conf").guests
+    assert guests.get(100) == Guest(100, "a", "lxc", 1)
+    assert guests.get(101) is None

@@ -215,3 +215,10 @@ def test_ages_are_those_by_which_locks_expire_whatever_the_clock_did() -> None:
     table.start(b"priv/lock/a", b"sum", 5_000)
     table.follow(107, 9_000)
     assert list(table.ages(9_000)) == [(b"priv/lock/a", 7)]
+
+
+def test_no_age_is_negative_after_a_step_back_that_nobody_told() -> None:
+    table = LockTable()
+    table.start(LOCK, ONE, now_s=5_000)
+    assert dict(table.ages(5_000)) == {LOCK: 0}
+    assert dict(table.ages(4_999)) == {LOCK: 0}

@@ -7,12 +7,19 @@ import pytest
 from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.memdb import index as index_module
+from pmxcfs.memdb import sync as sync_module
 from pmxcfs.memdb.entry import ROOT_INODE, Entry, EntryType, Inode
 from pmxcfs.memdb.index import Index, index_digest, index_of
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import decode_update, encode_update
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Rename, SetMtime, Write
-from pmxcfs.memdb.sync import catch_up, choose_leader, differing_inodes
+from pmxcfs.memdb.sync import (
+    UPDATES_BYTES_MAX,
+    Updates,
+    catch_up,
+    choose_leader,
+    differing_inodes,
+)
 from pmxcfs.memdb.tree import Tree
 from tests.unit.memdb.scene import a_memdb, do, put
 
@@ -232,3 +239,36 @@ def test_undoing_and_redoing_derive_guests_locks_and_counters_anew() -> None:
     assert [guest.vmid for guest in memdb.guests] == [7]
     assert b"priv/lock/x" in memdb.locks
     assert memdb.counters[b"user.cfg"] == count + 2
+
+
+def an_update(inode: int) -> bytes:
+    entry = Entry(Inode(inode), ROOT_INODE, inode, 1, 1, EntryType.FILE, b"f", 3, b"abc")
+    return encode_update(entry)
+
+
+def test_updates_are_kept_in_the_order_in_which_they_come() -> None:
+    updates = Updates()
+    for inode in (7, 3, 5):
+        updates.collect(an_update(inode))
+    assert [entry.inode for entry in updates.entries] == [7, 3, 5]
+
+
+def test_a_leader_may_send_four_times_what_a_tree_may_have_and_no_byte_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert UPDATES_BYTES_MAX == 512 * 1024 * 1024
+    full = 3 * (len(an_update(1)) + 256)
+    monkeypatch.setattr(sync_module, "UPDATES_BYTES_MAX", full)
+    updates = Updates()
+    for inode in (1, 2, 3):
+        updates.collect(an_update(inode))
+    with pytest.raises(ProtocolError, match=r"^after 3 updates the leader's tree would be larger"):
+        updates.collect(an_update(4))
+    assert [entry.inode for entry in updates.entries] == [1, 2, 3]
+
+    monkeypatch.setattr(sync_module, "UPDATES_BYTES_MAX", full - 1)
+    updates = Updates()
+    updates.collect(an_update(1))
+    updates.collect(an_update(2))
+    with pytest.raises(ProtocolError, match=r"^after 2 updates"):
+        updates.collect(an_update(3))
