@@ -246,7 +246,7 @@ class TreeApplication:
         self.absences.note_members(
             _nodes_of(members),
             self.memdb.tree.root.version,
-            is_majority=self._are_majority(members),
+            is_half=self._are_half(members),
         )
         return self._on_parting(now_s) if has_parted else ()
 
@@ -301,6 +301,10 @@ class TreeApplication:
         """Whether members make up more than half of the cluster, or at least two if unknown."""
         node_count = len(_nodes_of(members))
         return 2 * node_count > self.cluster_size if self.cluster_size else node_count > 1
+
+    def _are_half(self, members: Iterable[Member]) -> bool:
+        """Whether no others can be a majority of the cluster."""
+        return 2 * len(_nodes_of(members)) >= self.cluster_size > 0 or self._are_majority(members)
 
     def _losing(self, tree: Tree, now_s: int) -> list[Effect]:
         """Return what saves our tree, if it has something that the leader's tree replaces it by."""

@@ -1,8 +1,8 @@
 """Which of our changes a member cannot have seen: a majority made them while it was away.
 
-As long as this node is in one majority after the other, nobody outside of it can have its changes
-from anybody else. If a node comes back then whose history is the longer one, it wins, and what was
-changed since it went is content that it never saw.
+As long as at least half of the cluster is together with this node, nobody outside can have made
+anything of its changes, since that takes a majority. If a node comes back then whose history is the
+longer one, it wins, and what was changed since it went is content that it never saw.
 """
 
 from collections.abc import Set as AbstractSet
@@ -18,15 +18,16 @@ class Absences:
         self._left_at: dict[NodeId, int] = {}
         self._began_at = 0
 
-    def note_members(self, nodes: AbstractSet[NodeId], version: int, *, is_majority: bool) -> None:
+    def note_members(self, nodes: AbstractSet[NodeId], version: int, *, is_half: bool) -> None:
         """Note who is in the group from now on.
 
         Args:
             nodes: all members' nodes, ours among them.
             version: of our tree.
-            is_majority: of the cluster. If not, who went may have told others what we have.
+            is_half: whether they are at least half of the cluster. If not, who went may have told
+                others what we have, and as a majority they may have changed it.
         """
-        if not is_majority:
+        if not is_half:
             self.forget()
             return
         for node_id in self._together - nodes:
@@ -40,7 +41,7 @@ class Absences:
         self._together = nodes
 
     def forget(self) -> None:
-        """Note that we have lost the group, or the majority: nothing is certain any more."""
+        """Note that we have lost the group, or too much of it: nothing is certain any more."""
         self._together = frozenset()
         self._left_at.clear()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pmxcfs.durable.promise import Promise
 from pmxcfs.identity import NodeId
+from pmxcfs.memdb.operations import Operation
 from tests.sim.checker import Checker
 from tests.sim.durable_node import DurableNode, Fsync
 from tests.sim.lineage import Lineage, State
@@ -29,7 +30,8 @@ class FsyncedSurvives(Checker):
     it. A node that was cut off with more messages of its own under way than the others made changes
     since has the longer one. So a promise is dropped when it loses against a history that went
     another way; it is broken when a tree without it wins that is merely older. If content went
-    with it that the winner never saw, somebody keeps a copy.
+    with it that the winner never saw, somebody keeps a copy: whoever made it with a majority and
+    was with at least half of the cluster ever since, so that no others can have changed it.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class FsyncedSurvives(Checker):
         self._overruled: list[tuple[NodeId, State]] = []
         self._lost: list[_Promise] = []
         self._losing: dict[NodeId, tuple[int, list[_Promise]]] = {}
+        self._witnessed: dict[NodeId, set[State]] = {}
         self.granted_count = self.overruled_count = 0
 
     def on_fsync(self, fsync: Fsync) -> None:
@@ -65,6 +68,17 @@ class FsyncedSurvives(Checker):
             )
         self.granted_count += 1
         self._given.append(promise)
+
+    def on_applied(self, node: Node, operation: Operation, before: State, after: State) -> None:
+        if 2 * self._present_with(node) > self._node_count:
+            self._witnessed.setdefault(node.node_id, set()).add(after)
+
+    def on_configuration(self, node: Node) -> None:
+        if 2 * self._present_with(node) < self._node_count:
+            self._witnessed.pop(node.node_id, None)
+
+    def _present_with(self, node: Node) -> int:
+        return len({member.node_id for member in node.running.replica.view})
 
     def on_replaced(self, node: Node, before: State, after: State) -> None:
         if not self._lineage.includes(before, after) and not self._lineage.includes(after, before):
@@ -90,14 +104,16 @@ class FsyncedSurvives(Checker):
         entries = lost_entries(node.dropped, node.running.replica.memdb.tree)
         for promise in lost:
             promise.has_content |= any(
-                self._is_unseen(entry.version, before, after)
+                self._is_unseen(node.node_id, entry.version, before, after)
                 for entry in entries
                 if entry.version <= promise.fsync.state.version
             )
 
-    def _is_unseen(self, version: int, before: State, after: State) -> bool:
+    def _is_unseen(self, node_id: NodeId, version: int, before: State, after: State) -> bool:
+        """Whether a node knows of a change that those with the state ``after`` never saw."""
         made = self._lineage.ancestor(before, version)
-        return made is not None and not self._lineage.includes(after, made)
+        is_witness = made in self._witnessed.get(node_id, ())
+        return made is not None and is_witness and not self._lineage.includes(after, made)
 
     def on_committed(self, node: Node) -> None:
         kept, lost = self._losing.pop(node.node_id, (node.kept, []))
@@ -106,6 +122,7 @@ class FsyncedSurvives(Checker):
 
     def on_stopped(self, node: Node) -> None:
         self._losing.pop(node.node_id, None)
+        self._witnessed.pop(node.node_id, None)
 
     def on_settled(self, rings: Sequence[Collection[Node]]) -> None:
         for ring in rings:

@@ -11,7 +11,7 @@ from pmxcfs.identity import NodeId
 from pmxcfs.memdb.absences import Absences
 from tests.sim.checker import ViolationError
 from tests.sim.durable_soak import run_durable
-from tests.sim.durable_world import DurableWorld
+from tests.sim.durable_world import DurableWorld, perform_durable
 from tests.sim.fsynced import FsyncedSurvives
 from tests.sim.soak import SoakError
 
@@ -93,6 +93,43 @@ def test_a_node_that_was_cut_off_with_more_under_way_takes_it_away_and_copies_ar
     assert [world.text(node_id, "/a") for node_id in world.nodes] == [None, None, None]
     assert world.fsynced.overruled_count == 1
     assert [world.nodes[node_id].kept for node_id in world.nodes] == [1, 1, 0]
+
+
+HALF_A_CLUSTER_MEETS_WHO_WAS_AWAY = """
+write 1 /c v2
+crash 2
+doom 3 send-after
+touch 4 /c 0
+settle
+touch 4 /c 0
+restart 2
+deliver 4
+power-cut 1 0
+crash 4 keep 1
+restart 3
+restart 1
+settle
+write 2 /c v16
+settle
+fsync 3
+settle
+delete 3 /priv/lock/a
+tick 130
+restart 4
+settle
+"""
+"""Of four nodes three make a change and sync it. The third leaves for a moment, and in that moment
+the fourth comes back, with more changes of its own, and wins: two nodes are no majority, but the
+other two are none either, so nobody can have shown it that change."""
+
+
+def test_half_of_a_cluster_still_knows_what_the_other_half_cannot_have_seen() -> None:
+    world = DurableWorld(4)
+    for line in HALF_A_CLUSTER_MEETS_WHO_WAS_AWAY.split("\n"):
+        if line:
+            perform_durable(world, line)
+    assert world.fsynced.overruled_count == 1
+    assert [world.nodes[node_id].kept for node_id in world.nodes] == [1, 1, 0, 0]
 
 
 def test_a_majority_that_forgets_who_was_away_is_found(

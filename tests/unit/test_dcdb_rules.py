@@ -223,3 +223,73 @@ def test_a_tree_near_its_limit_is_warned_of_at_start_at_a_change_and_at_a_commit
     with capture_logs() as lines:
         mine.commit(NOW_S)
     assert warnings([*lines]) == 1
+
+
+def agreed(*members: Member, cluster_size: int = 3) -> TreeApplication:
+    """Return what is in sync, at version 1, with a majority of its cluster."""
+    made = application(LOW, *members)
+    made.cluster_size = cluster_size
+    made.on_members(frozenset(members), NOW_S)
+    made.on_agreed(NOW_S)
+    return made
+
+
+def test_what_comes_after_a_member_went_is_what_it_cannot_have() -> None:
+    mine = agreed(LOW, MIDDLE, HIGH)
+    fill(mine, Create(b"f"))
+    mine.on_members(frozenset({LOW, MIDDLE}), NOW_S)
+    fill(mine, Create(b"g"))
+    assert mine.absences.unseen_since(HIGH.node_id) == 3
+
+
+def test_who_loses_the_group_knows_no_more_who_has_what() -> None:
+    mine = agreed(LOW, MIDDLE)
+    assert mine.absences.unseen_since(HIGH.node_id) == 2
+    mine.on_group_lost(NOW_S)
+    assert mine.absences.unseen_since(HIGH.node_id) is None
+
+
+@pytest.mark.parametrize(
+    ("cluster_size", "remaining", "is_known"),
+    [
+        (4, (LOW, MIDDLE), True),
+        (5, (LOW, MIDDLE), False),
+        (4, (LOW,), False),
+        (2, (LOW,), True),
+        (0, (LOW,), False),
+        (0, (LOW, MIDDLE), True),
+    ],
+)
+def test_what_others_cannot_have_is_known_as_long_as_they_are_no_majority(
+    cluster_size: int, remaining: tuple[Member, ...], is_known: bool
+) -> None:
+    mine = agreed(LOW, MIDDLE, HIGH, cluster_size=cluster_size)
+    mine.on_members(frozenset(remaining), NOW_S)
+    assert mine.absences.unseen_since(NodeId(9)) == (2 if is_known else None)
+
+
+def test_what_was_only_here_is_not_any_more_once_an_agreement_is_on_disk() -> None:
+    mine = application()
+    mine.sharing.unshared_since = 5
+    mine.note_agreement(NOW_S)
+    assert mine.sharing.unshared_since is None
+    assert mine.on_group_lost(NOW_S) == [MarkUnshared(5)]
+
+
+@pytest.mark.parametrize("unshared_since", [None, 100])
+def test_a_tree_is_kept_that_the_leader_cannot_have_seen_whatever_else_is_marked(
+    unshared_since: int | None,
+) -> None:
+    mine, leader = agreed(LOW, MIDDLE), application(HIGH)
+    fill(mine, Create(b"f"), Write(b"f", 0, b"ours"))
+    fill(leader, Create(b"f"), *(Write(b"f", 0, text) for text in (b"a", b"b", b"other")))
+    mine.sharing.unshared_since = unshared_since
+    states = {LOW: mine.state(), HIGH: leader.state()}
+    for update in leader.compare_states(states).updates or ():
+        mine.collect_update(update)
+    mine.compare_states(states)
+    before = entries_of(mine)
+    keeping, commit, *_ = mine.commit(NOW_S)
+    assert keeping == KeepLosingTree(before, NOW_S)
+    assert isinstance(commit, Commit)
+    assert commit.is_copy

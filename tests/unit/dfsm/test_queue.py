@@ -312,3 +312,53 @@ def test_a_rejoining_member_holds_nothing_of_before() -> None:
     assert stage.mode is Mode.SYNCED
 
     assert deliveries(stage) == []
+
+
+def test_a_doubt_about_a_message_of_somebody_else_is_none_about_ours_of_that_number() -> None:
+    stage = stage_in(Mode.SYNCED)
+    stage.sends(b"first")
+    second = stage.sends(b"second")
+    stage.members(LOW, ME, HIGH)
+    stage.hears(LOW, normal(2))
+    stage.members(LOW, ME)
+    stage.hears(ME, second)
+
+    assert stage.members(LOW, ME, HIGH, joined=(HIGH,)) == [Multicast(second)]
+
+
+def test_nothing_is_in_doubt_where_nobody_went() -> None:
+    stage = stage_in(Mode.SYNCED)
+    data = stage.sends(b"own", ticket=1)
+    stage.members(LOW, ME, HIGH)
+    stage.hears(ME, data)
+    stage.members(LOW, ME, HIGH)
+
+    assert stage.members(LOW, ME, HIGH, joined=(HIGH,)) == [Multicast(data)]
+
+
+def doubted() -> tuple[Stage, bytes]:
+    """Return a stage that holds a message of its own which a member that went may have applied."""
+    stage = stage_in(Mode.SYNCED)
+    data = stage.sends(b"doubtful")
+    stage.members(LOW, ME, HIGH)
+    stage.hears(ME, data)
+    stage.members(LOW, ME)
+    return stage, data
+
+
+def test_a_doubt_ends_with_the_newcomers_that_it_was_about() -> None:
+    stage, data = doubted()
+    assert stage.members(LOW, ME, HIGH, joined=(HIGH,)) == []
+    stage.hears(ME, data)
+
+    assert stage.members(LOW, ME, HIGH, joined=(HIGH,)) == [Multicast(data)]
+
+
+def test_a_doubt_ends_with_the_group() -> None:
+    stage, data = doubted()
+    stage.machine.disconnect()
+    stage.machine.connect(ME)
+    stage.members(LOW, ME)
+    stage.hears(ME, data)
+
+    assert stage.members(LOW, ME, HIGH, joined=(HIGH,)) == [Multicast(data)]

@@ -1,9 +1,12 @@
 """From the SYNC_START to agreement, as a member in sync, as leader, as one that lags."""
 
+from hashlib import blake2b, sha256
+
 import pytest
 from structlog.testing import capture_logs
 
 from pmxcfs.dfsm.effects import LeaveGroup, Multicast, Send
+from pmxcfs.dfsm.history import DIGEST_BYTES, Point
 from pmxcfs.dfsm.membership import Membership
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.wire import MessageType, decode_normal, decode_state
@@ -265,3 +268,70 @@ def test_messages_are_numbered_for_the_life_of_the_process() -> None:
     numbers.append(decode_normal(stage.sends(b"x"))[0].count)
 
     assert numbers == [1, 2, 3]
+
+
+def begun_by(agreement: bytes) -> Point:
+    """Return where a history begins."""
+    return Point(0, blake2b(agreement, digest_size=DIGEST_BYTES).digest())
+
+
+def test_the_history_of_a_member_alone_begins_with_its_epoch() -> None:
+    stage = Stage()
+    stage.members(ME)
+
+    history, epoch = stage.machine.history, stage.machine.epoch
+    assert epoch is not None
+    assert (history.point, history.replacements) == (begun_by(epoch.encode()), 0)
+
+
+def test_the_history_of_members_in_sync_begins_with_epoch_and_state_and_goes_on_from_there() -> (
+    None
+):
+    stage = stage_in(Mode.START_SYNC)
+    assert not stage.machine.history.is_open
+    for member, text in ((LOW, b"leads"), (ME, b"leads"), (HIGH, b"another")):
+        stage.hears(member, state(text))
+
+    history = stage.machine.history
+    begun = begun_by(EPOCH.encode() + sha256(b"leads").digest())
+    assert (history.point, history.replacements) == (begun, 0)
+    stage.hears(HIGH, normal(7))
+    assert history.position == 1
+    stage.hears(LOW, normal(1))
+    assert history.point_at(0) == begun
+
+
+@pytest.mark.parametrize(
+    ("synced", "agreement"),
+    [(frozenset({LOW}), EPOCH.encode() + sha256(b"s").digest()), (frozenset(), EPOCH.encode())],
+)
+def test_the_history_of_a_member_that_lagged_begins_where_the_others_did_and_is_a_replacement(
+    synced: frozenset[Member], agreement: bytes
+) -> None:
+    stage = stage_in(Mode.START_SYNC)
+    stage.script.synced = synced
+    for member in (LOW, ME, HIGH):
+        stage.hears(member, state())
+    assert not stage.machine.history.is_open
+
+    stage.hears(LOW, COMPLETE)
+
+    history = stage.machine.history
+    assert (history.point, history.replacements) == (begun_by(agreement), 1)
+
+
+def test_nothing_is_known_of_the_history_from_when_members_change_or_we_leave_or_are_cut_off() -> (
+    None
+):
+    stage = stage_in(Mode.SYNCED)
+    assert stage.machine.history.is_open
+    stage.members(LOW, ME)
+    assert not stage.machine.history.is_open
+
+    stage = stage_in(Mode.SYNCED)
+    stage.machine.leave()
+    assert not stage.machine.history.is_open
+
+    stage = stage_in(Mode.SYNCED)
+    stage.machine.disconnect()
+    assert not stage.machine.history.is_open

@@ -138,3 +138,9 @@ def test_a_broken_disk_leaves_for_good() -> None:
 
     assert stage.hears(ME, data) == [answer(1, -EBUSY), LEAVE_FOR_GOOD]
     assert stage.mode is Mode.ERROR
+
+
+def test_what_came_back_is_answered_though_it_was_sent_again() -> None:
+    waiters = Waiters()
+    waiters.register(5, Ticket(50))
+    assert waiters.settle(5, 3, lambda count: True) == [answer(50, 3)]

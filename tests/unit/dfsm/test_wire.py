@@ -70,3 +70,7 @@ def test_verification_payloads_have_their_exact_sizes() -> None:
     for size in (39, 41):
         with pytest.raises(ProtocolError, match=f"^{size} bytes are no verification$"):
             wire.decode_verify(bytes(size))
+
+
+def test_an_epoch_is_four_numbers_in_their_order() -> None:
+    assert EPOCH.encode().hex() == "04030201080706050c0b0a09100f0e0d"
