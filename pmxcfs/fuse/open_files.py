@@ -102,7 +102,7 @@ class OpenFiles:
         end = offset + len(data)
         if end > FILE_SIZE_BYTES_MAX:
             raise OperationError(EFBIG)
-        old = content_of(self._orphan(inode))
+        old = content_of(self._opened(inode).entry)
         self._keep(inode, old[:offset].ljust(offset, b"\0") + data + old[end:])
         return len(data)
 
@@ -114,7 +114,7 @@ class OpenFiles:
         """
         if size > FILE_SIZE_BYTES_MAX:
             raise OperationError(EFBIG)
-        self._keep(inode, content_of(self._orphan(inode))[:size].ljust(size, b"\0"))
+        self._keep(inode, content_of(self._opened(inode).entry)[:size].ljust(size, b"\0"))
 
     def touch_orphan(self, inode: Inode, mtime: int) -> None:
         """Set the modification time of an open file that has no entry any more.
@@ -122,7 +122,8 @@ class OpenFiles:
         Raises:
             OperationError: ESTALE if nobody has the file open.
         """
-        self._files[inode].entry = replace(self._orphan(inode), mtime=mtime)
+        file = self._opened(inode)
+        file.entry = replace(file.entry, mtime=mtime)
 
     def _remember(self, removed: Entry | None) -> None:
         if removed is None or not self.remembers_removed:
@@ -138,14 +139,16 @@ class OpenFiles:
         while self._known_orphans_bytes > KNOWN_ORPHANS_BYTES_MAX:
             self.forget(next(iter(self._known_orphans)))
 
-    def _orphan(self, inode: Inode) -> Entry:
-        entry = self.get(inode)
-        if entry is None:
+    def _opened(self, inode: Inode) -> _OpenFile:
+        """Return a file that is open; one that is only remembered can be read, not changed."""
+        file = self._files.get(inode)
+        if file is None:
             raise OperationError(ESTALE)
-        return entry
+        return file
 
     def _keep(self, inode: Inode, data: bytes) -> None:
-        self._files[inode].entry = replace(self._orphan(inode), data=data, size=len(data))
+        file = self._opened(inode)
+        file.entry = replace(file.entry, data=data, size=len(data))
 
 
 def content_of(entry: Entry) -> bytes:

@@ -10,7 +10,7 @@ from pmxcfs.fuse.inodes import KERNEL_ROOT
 from pmxcfs.fuse.open_files import REMOVED_MAX
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX
 from pmxcfs.memdb.memdb import Memdb
-from pmxcfs.memdb.operations import Create, Delete, Rename, Write
+from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, Write
 from pmxcfs.memdb.tree import Tree
 from tests.unit.fuse.scene import CONTEXT, NOW_S, Scene, refused
 
@@ -183,6 +183,23 @@ async def test_who_has_just_found_a_name_opens_the_file_that_it_had() -> None:
     await scene.fs.release(handle)
     with refused(ESTALE):
         await scene.fs.open(number, 0, CONTEXT)
+
+
+@pytest.mark.parametrize("operation", [Create(b"f"), Mkdir(b"f")], ids=["file", "directory"])
+async def test_what_is_removed_and_not_open_takes_no_change_though_it_is_remembered(
+    operation: Operation,
+) -> None:
+    """Who asks to have a lock broken that its holder removes at this moment gets no EIO."""
+    scene = Scene()
+    scene.invalidator.knows_names = True
+    scene.fs.cache.attach(scene.invalidator)
+    await scene.others(operation)
+    number = await scene.find("f")
+    await scene.others(Delete(b"f"))
+    with refused(ESTALE):
+        await scene.setattr(number, atime_s=0, mtime_s=0)
+    with refused(ESTALE):
+        await scene.setattr(number, size=0)
 
 
 async def test_without_certainty_about_names_a_removed_file_cannot_be_opened() -> None:
