@@ -5,6 +5,7 @@ moment of sending. Whatever would bring out a weakness of a member's tree is ref
 here, because all members apply the same messages in the same way.
 """
 
+from collections.abc import Callable
 from errno import (
     EACCES,
     EFBIG,
@@ -22,7 +23,7 @@ from pmxcfs.errors import OperationError
 from pmxcfs.fuse.open_files import OpenFiles
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Entry, EntryType, Inode
 from pmxcfs.memdb.guests import parse_guest_path
-from pmxcfs.memdb.operations import Create, Delete, Mkdir, Rename, SetMtime, Write
+from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, SetMtime, Write
 from pmxcfs.memdb.paths import is_lock_path
 from pmxcfs.memdb.tree import Tree
 
@@ -85,7 +86,7 @@ class Changes:
         self._require_quorum()
         _check_size(offset + len(data))
         try:
-            return await self._driver.submit(Write(self._tree.path_of(inode), offset, data))
+            return await self._submit_for(inode, lambda path: Write(path, offset, data))
         except OperationError:
             if self._tree.get(inode) is not None:
                 raise
@@ -103,11 +104,8 @@ class Changes:
             return
         self._require_quorum()
         _check_size(size)
-        path = self._tree.path_of(inode)
-        if size and not entry.data:
-            await self._driver.submit(Write(path, 0, bytes(size), truncate=True))
-        else:
-            await self._driver.submit(Write(path, size, b"", truncate=True))
+        offset, data = (0, bytes(size)) if size and not entry.data else (size, b"")
+        await self._submit_for(inode, lambda path: Write(path, offset, data, truncate=True))
 
     async def set_mtime(self, inode: Inode, mtime: int) -> None:
         """Set the modification time: seconds, of which 32 bits are kept."""
@@ -117,6 +115,20 @@ class Changes:
             return
         self._require_quorum()
         await self._driver.submit(SetMtime(self._tree.path_of(inode), mtime))
+
+    async def _submit_for(self, inode: Inode, operation: Callable[[bytes], Operation]) -> int:
+        """Ask for a change of what is at a path; again if others moved it before that was decided.
+
+        ENOENT is the members' verdict, so the first attempt is surely not done.
+        """
+        while True:
+            path = self._tree.path_of(inode)
+            try:
+                return await self._driver.submit(operation(path))
+            except OperationError as error:
+                is_there = self._tree.get(inode) is not None
+                if error.errno != ENOENT or not is_there or self._tree.path_of(inode) == path:
+                    raise
 
     @property
     def _tree(self) -> Tree:

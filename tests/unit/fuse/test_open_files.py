@@ -105,6 +105,27 @@ async def test_a_write_that_loses_the_race_with_a_removal_is_not_lost_for_the_wr
     assert await scene.fs.read(handle, 0, 100) == b"older"
 
 
+async def test_what_others_move_before_a_change_is_decided_is_changed_at_its_new_place() -> None:
+    """A guest that is migrated while its configuration is being written."""
+    scene = Scene()
+    await scene.make("f", b"old")
+    handle = await scene.open("f")
+    memdb = scene.driver.replica.memdb
+    places = [b"f", b"g", b"h", b"i"]
+
+    def move_first() -> None:
+        if len(places) > 1:
+            outcome = memdb.apply(Rename(places.pop(0), places[0]), 0, NOW_S, NOW_S)
+            scene.fs.cache.forget(outcome.changes)
+
+    scene.driver.before_delivery = move_first
+    assert await scene.fs.write(handle, 3, b"er") == 2
+    assert scene.content("i") == b"older"
+    places[:] = [b"i", b"j"]
+    await scene.setattr(handle, size=3)
+    assert scene.content("j") == b"old"
+
+
 async def test_a_moved_file_is_written_where_it_is_now() -> None:
     scene = Scene()
     await scene.make("f", b"old")
