@@ -66,7 +66,14 @@ sim: setup ## long runs of the simulator, then with fsyncs and power cuts: SEED=
 sim-programs: setup ## hypothesis makes up programs for the simulator, and shortens one that fails: SEED=1 EXAMPLES=1000
 	@$(BIN)/python -m tests.sim.programs $(if $(SEED),--seed $(SEED)) $(if $(EXAMPLES),--examples $(EXAMPLES))
 
-soak: setup ## random operations on a mount of its own, mappings among them, against files in memory: SEED=1 OPERATIONS=100000
+soak: setup ## chaos on a lab of five nodes for a long time: MINUTES=60 SEED=7 NODES=5, ARGS='--binary /path/to/pmxcfs'
+	@$(BIN)/pmxcfs-lab run --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED)) \
+	    --nodes $(if $(filter command environment,$(word 1,$(origin NODES))),$(NODES),5) $(ARGS)
+
+run-selftest: setup ## plant a bug for each validator of the lab's runs: each must be found, in about four minutes
+	@$(BIN)/python -m pmxcfs_lab.runs.selftest $(ARGS)
+
+soak-mount: setup ## random operations on a mount of its own, mappings among them, against files in memory: SEED=1 OPERATIONS=100000
 	@$(BIN)/python -m tests.fuse.soak_alone $(if $(SEED),--seed $(SEED)) $(if $(OPERATIONS),--ops $(OPERATIONS))
 
 staleness: setup ## readers on three nodes against writers on all: nobody reads what was replaced: READS=1000000

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from pmxcfs.version import version_line
-from pmxcfs_lab import cli_faults, cli_looking, view
+from pmxcfs_lab import cli_faults, cli_looking, cli_runs, view
 from pmxcfs_lab.console import PROVIDER, open_chosen, out, progress
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
@@ -223,8 +223,11 @@ def logs(
             out.print("\n".join(tail), markup=False)
 
 
+app.command(name="scenarios")(cli_runs.list_scenarios)
 for verb in (cli_faults.fault, cli_faults.faults, cli_faults.heal, cli_looking.report):
     app.command()(verb)
+for run_verb in (cli_runs.run, cli_runs.replay, cli_runs.judge):
+    app.command()(run_verb)
 
 
 def main() -> None:

@@ -59,6 +59,11 @@ class Lab:
         return self._layout.run / "faults.json"
 
     @property
+    def python(self) -> str:
+        """The interpreter on a node that has our packages."""
+        return self._provider.python
+
+    @property
     def plan(self) -> Plan:
         """What the lab consists of.
 
@@ -199,6 +204,10 @@ class Lab:
     def statuses(self, nodes: Sequence[str] | None = None) -> list[NodeStatus]:
         """Return one row a node (default: all), with fingerprints that can be compared."""
         return self._observer().statuses(nodes)
+
+    def glances(self) -> list[NodeStatus]:
+        """Return one row a node, at once: without fingerprints that take reading all files."""
+        return self._observer().glances()
 
     def wait(
         self, nodes: Sequence[str] | None = None, *, within_s: float = SETTLED_WITHIN_S

@@ -26,6 +26,7 @@ class NodeStatus:
         members: names of the nodes whose pmxcfs are in the group with it.
         sync: "synced", "update", ... as our daemon names it; None for another daemon.
         tree_version: of our daemon.
+        leader: node id of whose tree our daemon's group took over last.
         fingerprint: equal on two nodes if, and only if, their trees are.
         fingerprint_kind: "checksum" (our daemon's) or "digest" (of everything in the mount).
     """
@@ -39,6 +40,7 @@ class NodeStatus:
     tree_version: int | None = None
     fingerprint: str | None = None
     fingerprint_kind: str | None = None
+    leader: int | None = None
 
 
 def read_probe(name: str, seen: Mapping[str, object] | None) -> NodeStatus:
@@ -155,6 +157,7 @@ def _of_our_daemon(
         members=tuple(sorted(member["name"] for member in daemon["members"] if member["name"])),
         sync=daemon["sync"],
         tree_version=daemon["tree_version"],
+        leader=daemon.get("leader"),
         fingerprint=daemon["tree_checksum"] if tree is None else tree_digest(tree),
         fingerprint_kind="checksum" if tree is None else "digest",
     )

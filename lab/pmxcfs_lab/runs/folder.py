@@ -142,7 +142,7 @@ class FaultEvent:
 
     Attributes:
         fault: {"name": ..., and its fields}; equal at its inject and its heal.
-        virtual_t: the seeded switch's time.
+        virtual_t: the time that the seed chose, also the seeded switch's.
         frame: the seeded switch's frame number.
     """
 

@@ -1,0 +1,76 @@
+"""Scenarios by name: chaos, and what has gone wrong for others.
+
+Source: docs/LAB.md, "Scenarios".
+"""
+
+from collections.abc import Mapping
+
+from pmxcfs_lab.errors import LabError
+from pmxcfs_lab.runs.scenario import Chaos, During, Scenario
+from pmxcfs_lab.runs.traffic import EVERYDAY, Locks, Updates
+
+CHAOS = Scenario(
+    "chaos",
+    "Faults that the seed chooses come and go under everyday traffic.",
+    faults=Chaos(),
+    seconds=300,
+)
+
+BRISK = Scenario(
+    "brisk",
+    "A few short faults of five kinds within a minute, as `make test` has them.",
+    faults=Chaos(
+        kinds=("isolate", "halves", "kill", "stop", "hang"), lasts_s=(3, 6), pause_s=(3, 5)
+    ),
+    seconds=36,
+)
+
+SCENARIOS: tuple[Scenario, ...] = (
+    CHAOS,
+    BRISK,
+    Scenario(
+        "calm",
+        "No fault at all: everyday traffic, and a lock whose holder crashes.",
+        traffic=(*EVERYDAY, Locks(name="crash", names=("held",), abandoned="abandoned")),
+        seconds=200,
+    ),
+    Scenario(
+        "corosync-killed-under-load",
+        "Everybody writes fast while corosync is killed on one node, then on another: its mount "
+        "is read-only at once and comes back by itself.",
+        traffic=(*EVERYDAY, Updates(name="load", every_s=0.02, files=1)),
+        faults=(
+            During(6, 8, "kill node=2 service=corosync"),
+            During(24, 8, "kill node=1 service=corosync"),
+        ),
+    ),
+    Scenario(
+        "hanging-peer",
+        "One daemon hangs while a member goes and comes: everybody else gets an answer in time.",
+        faults=(
+            During(6, 45, "hang node=3"),
+            During(9, 4, "kill node=2 service=pmxcfs"),
+        ),
+        seconds=70,
+    ),
+    Scenario(
+        "no-majority",
+        "All nodes are cut off from each other: nobody accepts a change, and none is lost.",
+        faults=(During(8, 15, "partition groups=1/2/3"),),
+        seconds=45,
+    ),
+)
+
+BY_NAME: Mapping[str, Scenario] = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+def named(name: str) -> Scenario:
+    """Return the scenario.
+
+    Raises:
+        LabError: there is none of that name.
+    """
+    scenario = BY_NAME.get(name)
+    if scenario is None:
+        raise LabError(f'There is no scenario "{name}".', f"Known: {', '.join(BY_NAME)}.")
+    return scenario

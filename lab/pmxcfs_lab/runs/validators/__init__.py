@@ -1,0 +1,1 @@
+"""Claims about a run: pure functions of its folder, one module each; `catalogue` lists them."""

@@ -1,0 +1,52 @@
+"""Runs of scenarios: a seeded one holds all claims, and a bug that is planted is found."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pmxcfs_lab.faults.catalogue import to_json
+from pmxcfs_lab.plan import make_plan
+from pmxcfs_lab.provider import Capability
+from pmxcfs_lab.runs.facts import read_facts
+from pmxcfs_lab.runs.folder import read_faults, read_run
+from pmxcfs_lab.runs.scenarios import BRISK
+from pmxcfs_lab.runs.validators import catalogue
+
+from .where import REPOSITORY
+
+SEED = 11
+TAKES_S_MAX = 300
+
+pytestmark = pytest.mark.lab_has(Capability.NAMESPACES)
+
+
+def perform(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "pmxcfs_lab", "run", "--folder", str(folder), *options]
+    return subprocess.run(
+        program, capture_output=True, text=True, timeout=TAKES_S_MAX, check=False, cwd=REPOSITORY
+    )
+
+
+def test_a_seeded_run_holds_all_claims_and_has_the_faults_of_its_seed(tmp_path: Path) -> None:
+    folder = REPOSITORY / "build" / "runs" / f"test-{tmp_path.name}"
+    completed = perform(folder, "--scenario", BRISK.name, "--seed", str(SEED))
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    run = read_run(folder)
+    assert run.verdict == "ok"
+    assert run.command in completed.stdout
+    schedule = BRISK.schedule(SEED, make_plan("lab", BRISK.nodes), BRISK.seconds)
+    injected = [event.fault for event in read_faults(folder) if event.event == "inject"]
+    assert injected == [json.loads(json.dumps(to_json(fault))) for _, _, fault in schedule]
+    assert len(injected) >= 2
+    for name, finding in catalogue.examine(read_facts(folder)).items():
+        assert finding.examined > 0 or name == "progress", f"{name} examined nothing"
+
+
+def test_two_holders_of_a_lock_do_not_escape_a_run(tmp_path: Path) -> None:
+    folder = REPOSITORY / "build" / "runs" / f"test-{tmp_path.name}"
+    options = ("--scenario", "calm", "--seed", "1", "--minutes", "0.1", "--plant", "holders")
+    completed = perform(folder, *options)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "holders" in {violation.validator for violation in read_run(folder).violations}
