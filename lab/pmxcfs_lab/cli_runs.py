@@ -85,6 +85,7 @@ def run(
 
         result, findings = perform(chosen, settings, open_lab(name, say, provider), plan, say)
     _show(result, findings, settings.folder)
+    _write_report(settings.folder)
     is_well = result.verdict == "ok" if plant is None else bool(findings[plant].violations)
     if not is_well:
         raise typer.Exit(3)
@@ -165,6 +166,13 @@ def _command(
 
 def _new_folder(seed: int) -> Path:
     return RUNS / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{seed}"
+
+
+def _write_report(folder: Path) -> None:
+    # The plotting library takes a second to load.
+    from pmxcfs_lab.runs.report import write_report
+
+    out.print(f"to look at: {write_report(folder)}", markup=False)
 
 
 def _show(result: Run, findings: Mapping[str, Finding], folder: Path) -> None:
