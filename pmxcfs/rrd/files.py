@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pmxcfs.rrd.room import Room
 from pmxcfs.status.archives import STEP_S, ArchiveUpdate
 
 DIRECTORY_MODE = 0o750
@@ -31,11 +32,13 @@ class RrdFiles:
 
     Args:
         directory: of all RRD files; may be reached through links.
+        room: how many there may be.
         clock: returns UNIX seconds.
     """
 
-    def __init__(self, directory: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, directory: Path, room: Room, clock: Callable[[], float]) -> None:
         self._directory = directory
+        self._room = room
         self._clock = clock
         # Else the library would talk to a daemon by itself, and wait for it for ever.
         os.environ.pop("RRDCACHED_ADDRESS", None)
@@ -45,6 +48,7 @@ class RrdFiles:
 
         Raises:
             DirectoryMissingError: there is nothing to make it in.
+            NoRoomError: it would be one too many.
             FileRefusedError: it cannot be made, or something else stands in its place.
         """
         if not self._directory.is_dir():
@@ -55,6 +59,7 @@ class RrdFiles:
             raise FileRefusedError(f"a link leads out of {base}")
         try:
             if not path.exists():
+                self._room.take()
                 _make_directories(base, path.parent)
                 _create(path, update, self._clock())
             elif not path.is_file():

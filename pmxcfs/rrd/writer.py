@@ -16,6 +16,7 @@ import structlog
 
 from pmxcfs.errors import ProtocolError
 from pmxcfs.rrd.files import DirectoryMissingError, FileRefusedError, RrdFiles
+from pmxcfs.rrd.room import NoRoomError, Room
 from pmxcfs.rrd.rrdcached import NotRunningError, Rrdcached, SilentError
 from pmxcfs.rrd.spells import Complaints, Spell
 from pmxcfs.status.archives import ArchiveUpdate, archive_update
@@ -40,6 +41,7 @@ class RrdWriter:
         answer_s_max: how long rrdcached may take for one value.
         retry_s: how long it is left alone when it took longer.
         queue_max: how many values may wait.
+        room: how many files there may be.
 
     Attributes:
         written: how many values are in their files, or with rrdcached.
@@ -55,13 +57,15 @@ class RrdWriter:
         answer_s_max: float = ANSWER_S_MAX,
         retry_s: float = RETRY_S,
         queue_max: int = QUEUE_MAX,
+        room: Room | None = None,
     ) -> None:
         self.written = 0
         self.refused = 0
         self._clock = clock
         self._retry_s = retry_s
         self._queue_max = queue_max
-        self._files = RrdFiles(directory, clock)
+        self._room = room or Room(directory)
+        self._files = RrdFiles(directory, self._room, clock)
         self._daemon = Rrdcached(rrdcached, answer_s_max)
         self._retry_at_s = 0.0
         self._complaints = Complaints()
@@ -74,6 +78,11 @@ class RrdWriter:
             "somebody makes it, or pmxcfs is started with another --rrd-dir",
             "the directory for RRD files is there now",
         )
+        self._crowding = Spell(
+            "there is no room for more RRD files: metrics of what is new are shown, but not "
+            "written",
+            "there is room for more RRD files again",
+        )
         self._jam = Spell(
             "RRD files are written too slowly: metrics are shown, but not all are written",
             "RRD files are written in time again",
@@ -85,8 +94,9 @@ class RrdWriter:
 
     @property
     def dropped(self) -> int:
-        """How many values were lost because the disk or rrdcached did not keep up."""
-        return sum(spell.dropped for spell in (self._silence, self._absence, self._jam))
+        """How many values were lost: the disk or rrdcached did not keep up, or had no room."""
+        spells = (self._silence, self._absence, self._crowding, self._jam)
+        return sum(spell.dropped for spell in spells)
 
     def __len__(self) -> int:
         """Count the values that wait."""
@@ -138,6 +148,8 @@ class RrdWriter:
             update = archive_update(key, text, int(self._clock()))
             path = self._files.prepare(update)
             self._absence.end()
+            if not self._room.is_full:
+                self._crowding.end()
             self._hand_over(path, update)
             self.written += 1
             self._complaints.forget(name)
@@ -147,6 +159,8 @@ class RrdWriter:
             self._refuse("RRD update error", name, error)
         except DirectoryMissingError as error:
             self._absence.drop(directory=str(error))
+        except NoRoomError as error:
+            self._crowding.drop(reason=str(error), key=name)
         except SilentError as error:
             self._retry_at_s = time.monotonic() + self._retry_s
             self._silence.drop(reason=str(error))

@@ -13,7 +13,7 @@ VALUE_BYTES_MAX = 32_768
 
 KEYS_MAX = 1024
 TABLE_BYTES_MAX = 8 * 1024 * 1024
-"""What one other node may have us keep for it, keys and values: a node publishes a few dozen keys.
+"""What one node may have all nodes keep for it, keys and values: it publishes a few dozen keys.
 The reference keeps whatever comes."""
 
 
@@ -78,19 +78,30 @@ class KeyValues:
         """Return the table of another node; None if it has never published anything."""
         return self._others.get(node_id)
 
+    def set(self, key: bytes, data: bytes) -> None:
+        """Publish a value of ours.
+
+        Raises:
+            ProtocolError: that is more than anybody needs; what we have stays.
+        """
+        _put(self.own, key, data, "this node")
+
     def receive(self, node_id: NodeId, key: bytes, data: bytes) -> None:
         """Take over what another node publishes.
 
         Raises:
             ProtocolError: it publishes more than anybody needs; what we have of it stays.
         """
-        table = self._others.setdefault(node_id, Table())
-        if data and not table.has_room_for(key, data):
-            raise ProtocolError(f"node {node_id} publishes too much, {len(table.values)} keys")
-        table.set(key, data)
+        _put(self._others.setdefault(node_id, Table()), key, data, f"node {node_id}")
 
     def keep_only(self, node_ids: Collection[NodeId]) -> None:
         """Forget the tables of all other nodes: they are no longer in the cluster."""
         self._others = {
             node_id: table for node_id, table in self._others.items() if node_id in node_ids
         }
+
+
+def _put(table: Table, key: bytes, data: bytes, whose: str) -> None:
+    if data and not table.has_room_for(key, data):
+        raise ProtocolError(f"{whose} publishes too much, {len(table.values)} keys")
+    table.set(key, data)

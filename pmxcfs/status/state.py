@@ -107,14 +107,16 @@ class ClusterStatus:
 
         Raises:
             OperationError: EFBIG, the value is too long; ENOMEM, it is not what its key demands
-                (that is the reference's number). The others are to be sent nothing.
+                (that is the reference's number), or it is one too many. The others are to be sent
+                nothing.
         """
         if len(value) > VALUE_BYTES_MAX:
             raise OperationError(EFBIG)
         update = Update(key.partition(b"\0")[0][: KEY_FIELD_BYTES - 1], value)
         try:
             self._set_own(update, now_s)
-        except ProtocolError:
+        except ProtocolError as error:
+            log.warning("refused a value that a client sets", key=update.key, reason=str(error))
             raise OperationError(ENOMEM) from None
         return update
 
@@ -143,7 +145,7 @@ class ClusterStatus:
         elif is_metrics(update):
             self._receive_metrics(self.node_name, update, now_s)
         else:
-            self.values.own.set(update.key, update.value)
+            self.values.set(update.key, update.value)
 
     def _receive_metrics(self, name: str, update: Update, now_s: int) -> None:
         self.metrics.receive(update.key.removeprefix(METRICS_PREFIX), update.value, now_s)

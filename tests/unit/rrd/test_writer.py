@@ -15,12 +15,15 @@ import rrdtool
 import structlog
 from pmxcfs_lab.eventually import eventually
 
+from pmxcfs.rrd.room import Room
 from pmxcfs.rrd.writer import RrdWriter
 
 NOW_S = 1_700_000_000
 STORAGE = b"pve-storage-9.0/n/s"
 FILE = "pve-storage-9.0/n/s"
 WITHIN_S = 20.0
+
+CROWDED = "there is no room for more RRD files: metrics of what is new are shown, but not written"
 EVERY_S = 0.005
 
 Logs = list[Any]
@@ -384,3 +387,47 @@ def test_a_path_with_blanks_reaches_rrdcached_whole(tmp_path: Path) -> None:
         impostor.stop()
         assert scene.writer.stop(WITHIN_S)
     assert scene.counts == (1, 0, 0)
+
+
+def crowded(scene: Scene, **limits: int) -> None:
+    scene.writer = RrdWriter(
+        scene.base,
+        scene.socket,
+        clock=lambda: NOW_S,
+        room=Room(scene.base, **limits),
+    )
+    scene.writer.start()
+
+
+def name_of(number: int) -> bytes:
+    return b"pve-storage-9.0/n/s%d" % number
+
+
+def test_new_names_make_only_so_many_files_and_one_line(scene: Scene, logs: Logs) -> None:
+    crowded(scene, files_max=3)
+    for number in range(6):
+        scene.put(key=name_of(number))
+    scene.put(age_s=-60, key=name_of(0))
+    assert sorted(file.name for file in scene.base.rglob("s*")) == ["s0", "s1", "s2"]
+    assert (scene.counts, sentences(logs)) == ((4, 0, 3), [CROWDED])
+    assert logs[0]["reason"] == "there are 3 RRD files already"
+
+
+def test_files_that_were_there_before_count_and_those_removed_make_room(
+    scene: Scene, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pmxcfs.rrd.room.COUNT_PERIOD_S", 0.0)
+    (scene.base / "old").write_bytes(b"")
+    crowded(scene, files_max=1)
+    scene.put(key=name_of(0))
+    (scene.base / "old").unlink()
+    scene.put(key=name_of(0))
+    assert scene.counts == (1, 0, 1)
+    assert sentences(logs) == [CROWDED, "there is room for more RRD files again"]
+
+
+def test_no_file_is_made_on_a_disk_that_is_nearly_full(scene: Scene, logs: Logs) -> None:
+    crowded(scene, free_bytes_min=1 << 60)
+    scene.put(key=name_of(0))
+    assert list(scene.base.iterdir()) == []
+    assert (scene.counts, sentences(logs)) == ((0, 0, 1), [CROWDED])

@@ -208,3 +208,17 @@ def test_metrics_of_too_many_things_are_refused_until_old_ones_go(
         metrics.receive(b"3", b"1\0", NOW_S + 300)
     metrics.receive(b"3", b"1\0", NOW_S + 301)
     assert metrics.dump(NOW_S + 301).text == b"3:1\n"
+
+
+def test_a_client_can_make_the_cluster_keep_only_so_many_keys(
+    status: ClusterStatus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(KEYS_MAX):
+        status.publish(b"kv/%d" % number, b"a", NOW_S)
+    with pytest.raises(OperationError) as refusal:
+        status.publish(b"kv/more", b"a", NOW_S)
+    assert refusal.value.errno == ENOMEM
+    assert "this node publishes too much, 1024 keys" in capsys.readouterr().out
+    status.publish(b"kv/0", b"", NOW_S)
+    status.publish(b"kv/more", b"a", NOW_S)
+    assert len(status.values.own.values) == KEYS_MAX
