@@ -30,7 +30,7 @@ from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.identity import LOCAL_NODE_ID, Member, NodeId, Pid
 from pmxcfs.inquiries import Inquiries, Troubles
 from pmxcfs.instance import StartError
-from pmxcfs.ipc.handlers import Handlers
+from pmxcfs.ipc.handlers import Handlers, by_name, lasts
 from pmxcfs.ipc.service import IpcService
 from pmxcfs.loading import has_corosync_conf, load
 from pmxcfs.logs import DebugSwitch, tell_repetitions
@@ -187,8 +187,11 @@ async def _serve(
         lambda: views.status_line(replica, status.node.status, process, promise_of(durable)),
     )
     handlers = Handlers(replica, status, process, gid, _now_s)
-    ipc = IpcService(options.ipc_name, gid, handlers.answer)
-    parts = Parts(driver, status, durable, operations, upkeep, rrd, handlers.requests)
+    ipc = IpcService(options.ipc_name, gid, handlers.answer, lasts)
+    parts = Parts(
+        *(driver, status, durable, operations, upkeep, rrd, handlers.requests),
+        ipc_remembered=lambda: by_name(ipc.page.counts()),
+    )
     exposition = Exposition(parts)
     group = _standalone_group if replica.is_standalone else _cluster_group
     async with (

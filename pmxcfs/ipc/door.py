@@ -40,7 +40,7 @@ RESPONSE_PAUSE_S = 0.05
 REQUEST_HEADER_BYTES = 16
 
 Admits = Callable[[int, int], bool]
-Receives = Callable[[int, Client, bytes], None]
+Receives = Callable[[int, Client, bytes], bytes | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +69,8 @@ class Door:
 
     Args:
         admits: says whether a process with this uid and gid may connect.
-        receives: gets number, client and bytes of every request; ``answer`` ends it.
+        receives: gets number, client and bytes of every request, and returns the response; or
+            None, and then ``answer`` ends it.
     """
 
     def __init__(self, name: str, admits: Admits, receives: Receives) -> None:
@@ -146,6 +147,15 @@ class Door:
             now_s = time.monotonic()
             for fd in [fd for fd, until_s in self._newcomers.items() if until_s < now_s]:
                 self._call(fd, self._watches[fd], select.EPOLLHUP)
+
+    def _respond_at_once(self, connection: _Connection, response: bytes) -> bool:
+        """Respond from within libqb, as it expects; false if that has to be done later."""
+        if lib.qb_ipcs_response_send(connection.pointer, response, len(response)) >= 0:
+            return True
+        connection.response = response
+        connection.until_s = time.monotonic() + RESPONSE_WAIT_S_MAX
+        self._unsent[connection.number] = connection
+        return False
 
     def _respond(self, connection: _Connection) -> None:
         response = connection.response
@@ -229,9 +239,10 @@ class Door:
         connection = self._by_address[_address(pointer)]
         if not REQUEST_HEADER_BYTES <= size_bytes <= connection.client.buffer_bytes:
             size_bytes = 0
-        self.poll.modify(connection.fd, 0)  # a hang-up is told all the same
         data = bytes(ffi.buffer(request, size_bytes))
-        self._receives(connection.number, connection.client, data)
+        response = self._receives(connection.number, connection.client, data)
+        if response is None or not self._respond_at_once(connection, response):
+            self.poll.modify(connection.fd, 0)  # a hang-up is told all the same
 
     def goodbye(self, pointer: "CData") -> None:
         """Forget a connection; libqb frees it."""

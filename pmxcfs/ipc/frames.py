@@ -12,10 +12,10 @@ NO_CONNECTION = 0
 REQUEST = struct.Struct("=IIiIII")
 """Bytes of the body, connection, and of its client pid, uid, gid and bytes of its buffer."""
 
-RESPONSE = struct.Struct("=II")
-"""Bytes of the body, connection."""
+RESPONSE = struct.Struct("=IIQ")
+"""Bytes of the body, connection, and the state in which it is true; 0 if it may not be kept."""
 
-PING = RESPONSE.pack(0, NO_CONNECTION)
+PING = RESPONSE.pack(0, NO_CONNECTION, 0)
 PONG = REQUEST.pack(0, NO_CONNECTION, 0, 0, 0, 0)
 
 

@@ -6,7 +6,7 @@ Source: docs/PROTOCOL.md, "IPC"; docs/SECURITY.md.
 """
 
 import hmac
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from errno import ECHRNG, EFBIG, EINVAL, EIO, ENOENT, EPERM
 from time import perf_counter_ns
 
@@ -34,6 +34,23 @@ VMID_MIN = 100
 TOKENS = b"priv/token.cfg"
 
 Handler = Callable[[Client, bytes], bytes]
+
+_LASTING = frozenset(
+    {
+        RequestId.GET_VERSION,
+        RequestId.GET_MEMBERS,
+        RequestId.GET_GUESTS,
+        RequestId.GET_STATUS,
+        RequestId.GET_FILE,
+        RequestId.GET_LOG,
+        RequestId.GET_GUEST_PROPERTY,
+        RequestId.GET_GUEST_PROPERTIES,
+    }
+)
+"""Requests that change nothing, and whose answer depends on nothing but the node's state."""
+
+LASTING_BYTES_MAX = 1024
+"""Longer requests nobody makes."""
 
 _NAMES = {int(request): request.name.lower() for request in RequestId}
 
@@ -218,9 +235,26 @@ class Handlers:
         return entry.data if entry.data else bytes(entry.size)
 
 
+def lasts(request: bytes) -> bool:
+    """Whether a request is answered alike, whoever asks, until something changes in this node.
+
+    A private file is none of these: nobody shall have it in memory who need not.
+    """
+    number = requests.request_number(request)
+    if number not in _LASTING or len(request) > LASTING_BYTES_MAX:
+        return False
+    path = requests.c_string(request[requests.HEADER_BYTES : -1])  # as decode_text reads it
+    return number != RequestId.GET_FILE or not is_private(path)
+
+
 def _path(guest: Guest) -> bytes:
     directory = DIRECTORY_OF_KIND[guest.kind]
     return b"/".join((NODES_DIRECTORY, guest.node.encode(), directory, b"%d.conf" % guest.vmid))
+
+
+def by_name(counts: Mapping[int, int]) -> dict[str, int]:
+    """Return counts of requests by their names."""
+    return {_name_of(number): count for number, count in counts.items()}
 
 
 def _name_of(number: int) -> str:

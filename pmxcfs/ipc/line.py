@@ -8,6 +8,7 @@ import socket
 import trio
 
 READ_BYTES = 256 * 1024
+"""Read into one buffer for good: to have that much for each time costs more than to read it."""
 
 
 class Line:
@@ -16,6 +17,7 @@ class Line:
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._socket = end
+        self._arrived = memoryview(bytearray(READ_BYTES))
         self._unsent = bytearray()
         self._has_unsent = trio.Event()
 
@@ -24,7 +26,8 @@ class Line:
         while True:
             await trio.lowlevel.wait_readable(self._socket)
             try:
-                return self._socket.recv(READ_BYTES)
+                count = self._socket.recv_into(self._arrived)
+                return bytes(self._arrived[:count])
             except BlockingIOError:
                 continue
             except ConnectionError:

@@ -1,7 +1,8 @@
 """The porter: a process that lets clients in and carries requests and responses; it knows no more.
 
-It is started by the daemon as ``python -m pmxcfs.ipc.porter FD NAME GID``: the number of its end of
-a socket pair, the service name, and the group that may connect. It ends when the daemon does.
+It is started by the daemon as ``python -m pmxcfs.ipc.porter FD PAGE NAME GID``: the numbers of its
+end of a socket pair and of the shared page, the service name, and the group that may connect. It
+ends when the daemon does.
 """
 
 import os
@@ -16,6 +17,8 @@ from pmxcfs.ipc import frames
 from pmxcfs.ipc.clients import Client, may_connect
 from pmxcfs.ipc.confinement import confine
 from pmxcfs.ipc.door import CONNECTIONS_MAX, NEWCOMERS_MAX, Door
+from pmxcfs.ipc.freshness import Page
+from pmxcfs.ipc.remembering import Answers
 
 DESCRIPTORS = CONNECTIONS_MAX + NEWCOMERS_MAX + 128
 READ_BYTES = 256 * 1024
@@ -26,14 +29,18 @@ class Porter:
 
     Args:
         line: our end of the socket pair.
+        page: tells whether what was answered is still so.
         name: of the service.
         gid: of the group that may connect beside root.
     """
 
-    def __init__(self, line: socket.socket, name: str, gid: int) -> None:
+    def __init__(self, line: socket.socket, page: Page, name: str, gid: int) -> None:
         line.setblocking(False)
+        self._answers = Answers(page)
+        self._asked: dict[int, bytes] = {}
         self._line = line
-        self._door = Door(name, lambda uid, who: may_connect(uid, who, gid), self._carry)
+        self._arrived = memoryview(bytearray(READ_BYTES))
+        self._door = Door(name, lambda uid, who: may_connect(uid, who, gid), self._take)
         self._reader = frames.FrameReader(frames.RESPONSE)
         self._outgoing = bytearray()
         self._is_writing = False
@@ -74,18 +81,32 @@ class Porter:
     def _serve_line(self, events: int) -> bool:
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
             try:
-                data = self._line.recv(READ_BYTES)
+                data = bytes(self._arrived[: self._line.recv_into(self._arrived)])
             except BlockingIOError:
                 return True
             except ConnectionError:
                 return False
-            for (number,), response in self._reader.feed(data):
+            for (number, state), response in self._reader.feed(data):
                 if number == frames.NO_CONNECTION:
                     self._send(frames.PONG)
                 else:
-                    self._door.answer(number, response)
+                    self._pass_on(number, state, response)
             return bool(data)
         return True
+
+    def _pass_on(self, number: int, state: int, response: bytes) -> None:
+        request = self._asked.pop(number)
+        if state:
+            self._answers.remember(request, response, state)
+        self._door.answer(number, response)
+
+    def _take(self, number: int, client: Client, request: bytes) -> bytes | None:
+        """Answer a request as it was answered before, or carry it to the daemon."""
+        answer = self._answers.find(request, client.buffer_bytes)
+        if answer is None:
+            self._asked[number] = request
+            self._carry(number, client, request)
+        return answer
 
     def _carry(self, number: int, client: Client, request: bytes) -> None:
         self._send(
@@ -119,10 +140,10 @@ def main(arguments: list[str]) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)  # what is told to the daemon, the daemon does
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(DESCRIPTORS, hard), hard))
-    fd, name, gid = arguments
+    fd, page, name, gid = arguments
     os.umask(0o077)
     try:
-        Porter(socket.socket(fileno=int(fd)), name, int(gid)).run()
+        Porter(socket.socket(fileno=int(fd)), Page(int(page)), name, int(gid)).run()
     except OSError as error:
         sys.exit(error.errno or 1)
     sys.exit(0)

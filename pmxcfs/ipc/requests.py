@@ -12,6 +12,7 @@ from errno import EINVAL
 from pmxcfs.errors import OperationError
 
 _REQUEST_HEADER = struct.Struct("<i4xi4x")
+HEADER_BYTES = _REQUEST_HEADER.size
 _RESPONSE_HEADER = struct.Struct("<i4xi4xi4x")
 RESPONSE_HEADER_BYTES = _RESPONSE_HEADER.size
 
@@ -75,6 +76,12 @@ def encode_response(number: int, payload: bytes) -> bytes:
 def encode_refusal(number: int, errno: int) -> bytes:
     """Return the response to a request that was refused; ``errno`` is positive."""
     return _RESPONSE_HEADER.pack(number, _RESPONSE_HEADER.size, -errno)
+
+
+def error_of(response: bytes) -> int:
+    """Return the errno of a response, positive; 0 if the request was done."""
+    _, _, error = _RESPONSE_HEADER.unpack_from(response)
+    return -int(error)
 
 
 def check_empty(payload: bytes) -> None:

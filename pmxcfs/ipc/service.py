@@ -11,14 +11,16 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from errno import EADDRINUSE
+from errno import EADDRINUSE, EFBIG
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 import trio
 
-from pmxcfs.ipc import frames
+from pmxcfs.ipc import frames, requests
 from pmxcfs.ipc.clients import Client
+from pmxcfs.ipc.freshness import Page, Steps, watched_by
 from pmxcfs.ipc.line import Line
 
 log = structlog.get_logger("ipcs")
@@ -35,7 +37,14 @@ END_WAIT_S_MAX = 2.0
 
 SHARED_MEMORY = Path("/dev/shm")
 
+_ISOLATED = ("-P", "-s")
+"""No module comes from the directory that we were started in, or from somebody's home."""
+
+_KNOWN = ("PYTHON", "PMXCFS_", "LANG", "LC_", "PATH", "LD_LIBRARY_PATH")
+"""What the porter gets of our environment; whatever else may be secret is none of its clients'."""
+
 Answers = Callable[[Client, bytes], bytes]
+Lasts = Callable[[bytes], bool]
 
 
 class IpcService:
@@ -45,9 +54,18 @@ class IpcService:
         name: of the service; clients know it as ``pve2``.
         gid: of the group that may connect beside root.
         answer: returns the response to a request; it must not wait.
+        lasts: tells whether a request has the same response for all, until something changes.
+
+    Attributes:
+        page: what is shared with the porter.
     """
 
-    def __init__(self, name: str, gid: int, answer: Answers) -> None:
+    def __init__(
+        self, name: str, gid: int, answer: Answers, lasts: Lasts = lambda request: False
+    ) -> None:
+        self.page = Page()
+        self._steps = Steps(self.page)
+        self._lasts = lasts
         self._name = name
         self._gid = gid
         self._answer = answer
@@ -60,17 +78,21 @@ class IpcService:
 
         The file system is worth more than this service, so that goes on when this cannot.
         """
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._tell_started, task_status)
-            while True:
-                self._is_heard = trio.Event()
-                try:
-                    self._tell_end(await self._serve_once())
-                except* Exception as failures:
-                    # The file system is worth more than this service.
-                    log.exception("the IPC service failed, starting it again", exc_info=failures)
-                self._is_settled.set()
-                await trio.sleep(RESTART_PAUSE_S)
+        with watched_by(self._steps):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._tell_started, task_status)
+                await self._serve_on()
+
+    async def _serve_on(self) -> NoReturn:
+        while True:
+            self._is_heard = trio.Event()
+            try:
+                self._tell_end(await self._serve_once())
+            except* Exception as failures:
+                # The file system is worth more than this service.
+                log.exception("the IPC service failed, starting it again", exc_info=failures)
+            self._is_settled.set()
+            await trio.sleep(RESTART_PAUSE_S)
 
     async def _tell_started(self, task_status: trio.TaskStatus[None]) -> None:
         await self._is_settled.wait()
@@ -80,7 +102,7 @@ class IpcService:
         """Serve with one porter until it ends."""
         async with self._porter() as (process, line), trio.open_nursery() as watching:
             watching.start_soon(self._watch, process, line)
-            watching.start_soon(line.send_the_rest)
+            watching.start_soon(self._send_the_rest, line)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._serve, line)
                 nursery.start_soon(_tell_complaints, process)
@@ -92,10 +114,12 @@ class IpcService:
         """Have a porter; it ends when its line does."""
         ours, theirs = socket.socketpair()
         with theirs:
-            fd = str(theirs.fileno())
+            fds = theirs.fileno(), self.page.fd
+            arguments = *map(str, fds), self._name, str(self._gid)
             process = await trio.lowlevel.open_process(
-                [sys.executable, "-m", "pmxcfs.ipc.porter", fd, self._name, str(self._gid)],
-                pass_fds=(theirs.fileno(),),
+                [sys.executable, *_ISOLATED, "-m", "pmxcfs.ipc.porter", *arguments],
+                env={name: text for name, text in os.environ.items() if name.startswith(_KNOWN)},
+                pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -136,18 +160,35 @@ class IpcService:
 
     async def _serve(self, line: Line) -> None:
         reader = frames.FrameReader(frames.REQUEST)
-        while data := await line.receive():
-            for number, response in self._responses(reader, data):
-                line.send(frames.RESPONSE.pack(len(response), number) + response)
+        with self._steps.spared():
+            while data := await line.receive():
+                for number, state, response in self._responses(reader, data):
+                    line.send(frames.RESPONSE.pack(len(response), number, state) + response)
 
-    def _responses(self, reader: frames.FrameReader, data: bytes) -> Iterator[tuple[int, bytes]]:
+    async def _send_the_rest(self, line: Line) -> None:
+        with self._steps.spared():
+            await line.send_the_rest()
+
+    def _responses(
+        self, reader: frames.FrameReader, data: bytes
+    ) -> Iterator[tuple[int, int, bytes]]:
         for (number, pid, uid, gid, buffer_bytes), request in reader.feed(data):
             if number == frames.NO_CONNECTION:
                 self._is_heard.set()
                 self._is_settled.set()
             else:
                 client = Client(pid, uid, gid, buffer_bytes)
-                yield number, self._answer(client, request)
+                yield number, *self._respond(client, request)
+
+    def _respond(self, client: Client, request: bytes) -> tuple[int, bytes]:
+        """Return the response, and the state for which it holds; 0 if it is for this client."""
+        lasts = self._lasts(request)
+        if not lasts:
+            self.page.move_on()  # it may change something, and others be told of it
+        response = self._answer(client, request)
+        if lasts and requests.error_of(response) != EFBIG:  # that is the client's own buffer
+            return self.page.state, response
+        return 0, response
 
     def _tell_end(self, process: trio.Process) -> None:
         status = process.returncode

@@ -122,6 +122,12 @@ class NodeCollector(Collector):
             "How long requests of management tools took, by request.",
             ipc,
         )
+        yield counters(
+            "pmxcfs_ipc_remembered_answers",
+            "Requests of management tools that cost the daemon nothing: nothing had changed.",
+            "request",
+            self._parts.ipc_remembered(),
+        )
         yield request_errors(
             "pmxcfs_ipc_request_errors", "Requests of management tools that failed.", ipc
         )

@@ -1,5 +1,6 @@
 """The parts of a daemon that metrics are read from; knows nothing of how they are told."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -28,6 +29,7 @@ class Parts:
     Attributes:
         durable: what fsync waits for in a cluster; None if it never does.
         ipc: counts of requests to the IPC service.
+        ipc_remembered: how many the porter answered by itself, by the name of the request.
     """
 
     driver: Driver
@@ -37,6 +39,7 @@ class Parts:
     upkeep: Upkeep
     rrd: RrdWriter
     ipc: Requests
+    ipc_remembered: Callable[[], Mapping[str, int]]
 
     def traffic(self) -> dict[str, Traffic]:
         """Return what the groups have carried, by their names; nothing in standalone mode."""

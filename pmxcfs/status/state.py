@@ -115,8 +115,7 @@ class ClusterStatus:
         update = Update(key.partition(b"\0")[0][: KEY_FIELD_BYTES - 1], value)
         try:
             self._set_own(update, now_s)
-        except ProtocolError as error:
-            log.warning("refused a value that a client sets", key=update.key, reason=str(error))
+        except ProtocolError:
             raise OperationError(ENOMEM) from None
         return update
 
@@ -145,7 +144,14 @@ class ClusterStatus:
         elif is_metrics(update):
             self._receive_metrics(self.node_name, update, now_s)
         else:
+            self._set_value(update)
+
+    def _set_value(self, update: Update) -> None:
+        try:
             self.values.set(update.key, update.value)
+        except ProtocolError as error:
+            log.warning("refused a value that a client sets", key=update.key, reason=str(error))
+            raise
 
     def _receive_metrics(self, name: str, update: Update, now_s: int) -> None:
         self.metrics.receive(update.key.removeprefix(METRICS_PREFIX), update.value, now_s)

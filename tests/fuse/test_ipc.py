@@ -87,6 +87,21 @@ def test_files_are_read_whole(daemon: Daemon, place: Path) -> None:
     client.close()
 
 
+def test_what_was_written_is_what_every_client_reads_from_then_on(
+    daemon: Daemon, place: Path
+) -> None:
+    clients, path = [connect(daemon), connect(daemon)], place.name.encode() + b"/file\0"
+    for number in range(300):
+        (place / "file").write_bytes(b"%d" % number)
+        for client in clients:
+            for _ in range(2):
+                assert client.ask(FILE, path) == (0, b"%d" % number)
+    (place / "file").unlink()
+    assert [client.ask(FILE, path) for client in clients] == [(ENOENT, b"")] * 2
+    for client in clients:
+        client.close()
+
+
 def test_properties_of_guests_are_found(daemon: Daemon, guest: int) -> None:
     client, found = connect(daemon), b'{\n"100":{"name": "vm100","memory": "512"}\n}\n'
     assert client.ask(PROPERTIES, vmid(guest) + b"\2name\0memory\0") == (0, found)

@@ -1,5 +1,6 @@
 """Clients that are many, slow, dead or hostile: others and the file system do not notice."""
 
+import contextlib
 import os
 import random
 import select
@@ -17,7 +18,14 @@ import pytest
 
 from tests.e2e import ipc_client
 from tests.fuse.daemon import Daemon
-from tests.fuse.tools import connect, descriptors_of, porter_of, resident_kib_of, shared_memory_of
+from tests.fuse.tools import (
+    Answer,
+    connect,
+    descriptors_of,
+    porter_of,
+    resident_kib_of,
+    shared_memory_of,
+)
 
 WITHIN_S = 60
 
@@ -34,6 +42,31 @@ clients[0].ask(2)
 clients[1].send(2)
 print("connected", flush=True)
 signal.pause()
+"""
+
+
+POINTING = """
+import glob, socket
+os.setgroups([])
+os.setresgid(33, 33, 33)
+os.setresuid(33, 33, 33)
+client = Connection(sys.argv[1].encode())
+assert client.ask(2)[0] == 0
+for header in glob.glob(f"/dev/shm/qb-*-{os.getpid()}-*/qb-{sys.argv[2]}-*-header"):
+    with open(header, "r+b") as file:
+        file.seek(4 * int(sys.argv[3]))
+        file.write(int(sys.argv[4]).to_bytes(4, "little"))
+    if sys.argv[2] == "response":
+        client.send(2)
+    for fd in range(3, 64):
+        try:
+            socket.socket(fileno=os.dup(fd)).send(b"!")
+        except OSError:
+            pass
+    break
+else:
+    sys.exit("there is no such ring")
+os._exit(0)  # libqb would follow its own pointers
 """
 
 
@@ -158,6 +191,55 @@ def test_a_hostile_client_may_end_the_porter_but_not_the_file_system(own_daemon:
     assert connect(own_daemon).ask(FILE, b"file\0") == (0, b"the mount lives")
     assert not shared_memory_of(porter)
     assert client is not None
+
+
+@pytest.mark.parametrize("ring", ["request", "response"])
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["write", "read", "size"])
+@pytest.mark.parametrize("value", [0x0007_FFFF, 0x7FFF_FFFF, 0xFFFF_FFFF])
+def test_pointers_of_a_ring_that_a_client_moves_harm_no_other(
+    pointed_at: Daemon, ring: str, number: int, value: int
+) -> None:
+    """libqb follows them without a look: it reads and writes elsewhere in the porter, or dies."""
+    daemon = pointed_at
+    eventually(lambda: _is_listened(daemon))
+    script = Path(ipc_client.__file__).read_text().partition("if __name__")[0] + POINTING
+    subprocess.run(
+        [sys.executable, "-", daemon.ipc_name, ring, str(number), str(value)],
+        input=script.encode(),
+        check=True,
+        timeout=WITHIN_S,
+    )
+    for turn in range(3):
+        (daemon.mountpoint / "file").write_bytes(b"the mount lives %d" % turn)
+        assert _ask_again(daemon, FILE, b"file\0") == (0, b"the mount lives %d" % turn)
+
+
+@pytest.fixture(scope="module")
+def pointed_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Return a daemon whose porters may die one after the other."""
+    daemon = Daemon(tmp_path_factory.mktemp("pointed"))
+    daemon.start("-l")
+    yield daemon
+    porter = porter_of(daemon)
+    assert daemon.stop() == 0
+    assert not shared_memory_of(porter)
+
+
+def _ask_again(daemon: Daemon, number: int, payload: bytes) -> Answer:
+    """Ask as tools do: again over a new connection, if one is lost."""
+    for _ in range(2):
+        eventually(lambda: _is_listened(daemon))
+        with contextlib.suppress(OSError):
+            client = connect(daemon)
+            answer = client.ask(number, payload)
+            client.close()
+            return answer
+    raise AssertionError("no answer over two connections")
+
+
+def _is_listened(daemon: Daemon) -> bool:
+    with socket.socket(socket.AF_UNIX) as line:
+        return line.connect_ex(f"\0{daemon.ipc_name}".ljust(108, "\0")) == 0
 
 
 def test_a_client_cannot_name_the_files_that_the_porter_removes(

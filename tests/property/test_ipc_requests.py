@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pmxcfs import views
 from pmxcfs.identity import Pid
 from pmxcfs.ipc.clients import Client
-from pmxcfs.ipc.handlers import Handlers
+from pmxcfs.ipc.handlers import Handlers, lasts
 from pmxcfs.ipc.requests import RequestId, decode_names
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Mkdir, Write
@@ -66,6 +66,36 @@ def test_every_request_gets_one_well_formed_response(
 def test_no_path_shows_the_group_a_secret(handlers: Handlers, pieces: list[bytes]) -> None:
     asked = request(RequestId.GET_FILE, b"".join(pieces) + b"\0")
     assert SECRET not in handlers.answer(GROUP, asked)
+
+
+@given(
+    number=st.integers(-1, 16),
+    pieces=st.lists(PIECES, max_size=9),
+    end=st.sampled_from([b"", b"\0", b"\0/x\0", b"x"]),
+)
+def test_what_the_porter_may_remember_is_answered_alike_to_all_and_is_no_secret(
+    handlers: Handlers, number: int, pieces: list[bytes], end: bytes
+) -> None:
+    asked = request(number, b"".join(pieces) + end)
+    if lasts(asked):
+        answer = handlers.answer(GROUP, asked)
+        assert answer == handlers.answer(ROOT, asked)
+        assert SECRET not in answer
+
+
+@pytest.mark.parametrize("path", [b"priv\0", b"priv\0x\0", b"/nodes//x/priv/key\0", b"privX"])
+def test_private_paths_are_not_remembered_however_they_end(path: bytes) -> None:
+    assert not lasts(request(RequestId.GET_FILE, path))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [RequestId.SET_STATUS, RequestId.LOG, RequestId.GET_METRICS, RequestId.VERIFY_TOKEN, 9, 99],
+)
+def test_what_changes_something_or_depends_on_time_or_secrets_is_not_remembered(
+    number: int,
+) -> None:
+    assert not lasts(request(number, b"anything\0"))
 
 
 @given(st.lists(st.from_regex(rb"[a-z][^\x00]{0,20}", fullmatch=True), min_size=1, max_size=255))
