@@ -278,7 +278,7 @@ def _listening(path: Path, gid: int) -> Iterator[trio.SocketListener]:
             server.bind(str(path))
         finally:
             os.umask(umask)
-        os.chown(path, 0, gid)
+        os.chown(path, 0, gid, follow_symlinks=False)
         server.listen(16)
         yield trio.SocketListener(trio.socket.from_stdlib_socket(server))
     finally:

@@ -6,6 +6,7 @@ Source: docs/PROTOCOL.md, "Process".
 import fcntl
 import grp
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ log = structlog.get_logger("main")
 GROUP_NAME = "www-data"
 LOCK_TRIES = 11
 LOCK_PAUSE_S = 1.0
+
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_FRESH = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class StartError(Exception):
@@ -44,14 +48,23 @@ def prepare_directories(options: Options, gid: int) -> None:
     """Make the state and run directories, and give the run directory to the group.
 
     Raises:
-        StartError: one of them can't be made.
+        StartError: one of them can't be made, or others could put links into it.
     """
     try:
         for path in (options.state_dir, options.run_dir):
             path.mkdir(mode=0o750, parents=True, exist_ok=True)
+            _check_is_ours(path)
         os.chown(options.run_dir, 0, gid)
     except OSError as error:
         raise StartError(f"cannot prepare {error.filename}: {error.strerror}") from error
+
+
+def _check_is_ours(directory: Path) -> None:
+    """Make sure that only we decide what is at a name in there: root follows links of anybody."""
+    found = directory.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & _WRITABLE_BY_OTHERS:
+        hint = f"chown root {directory}; chmod go-w {directory}"
+        raise StartError(f"others than root can write to {directory}: {hint}")
 
 
 @contextmanager
@@ -62,7 +75,9 @@ def only_one(lock_file: Path, pause_s: float = LOCK_PAUSE_S) -> Iterator[None]:
         StartError: another daemon keeps holding it, or it can't be opened.
     """
     try:
-        descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
     except OSError as error:
         raise StartError(f"cannot open {lock_file}: {error.strerror}") from error
     try:
@@ -115,7 +130,8 @@ def restart_flag(path: Path, gid: int) -> Iterator[None]:
     path.unlink(missing_ok=True)
     yield
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o440))
-        os.chown(path, 0, gid)
+        path.unlink(missing_ok=True)
+        with open(path, "wb", opener=lambda name, _: os.open(name, _FRESH, 0o440)) as flag:
+            os.fchown(flag.fileno(), 0, gid)
     except OSError as error:
         log.warning("cannot set the restart flag", path=path, reason=error.strerror)

@@ -60,3 +60,37 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     options = Options("node1", state_dir=tmp_path / "file" / "state", run_dir=tmp_path)
     with pytest.raises(StartError, match="file/state"):
         instance.prepare_directories(options, os.getgid())
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("which", ["state_dir", "run_dir"])
+@pytest.mark.parametrize(("owner", "mode"), [(33, 0o750), (0, 0o770), (0, 0o1777)])
+def test_a_directory_that_others_can_write_to_is_refused(
+    tmp_path: Path, which: str, owner: int, mode: int
+) -> None:
+    directory = tmp_path / which
+    directory.mkdir()
+    directory.chmod(mode)
+    os.chown(directory, owner, 33)
+    options = Options("node1", state_dir=tmp_path / "state_dir", run_dir=tmp_path / "run_dir")
+    with pytest.raises(StartError, match=rf"others than root can write to .*{which}: chown root"):
+        instance.prepare_directories(options, 33)
+    assert directory.stat().st_uid == owner
+
+
+@pytest.mark.needs("root")
+def test_the_restart_flag_replaces_a_link_and_follows_none(tmp_path: Path) -> None:
+    victim, flag = tmp_path / "victim", tmp_path / "flag"
+    victim.touch(mode=0o600)
+    with instance.restart_flag(flag, 33):
+        flag.symlink_to(victim)
+    assert (victim.stat().st_gid, flag.is_symlink()) == (0, False)
+    found = flag.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o440, 0, 33)
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StartError, match="lock"), instance.only_one(tmp_path / "lock"):
+        pytest.fail("it was followed")
+    assert not (tmp_path / "elsewhere").exists()
