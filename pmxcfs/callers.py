@@ -4,8 +4,7 @@ Requests of the mount that wait hold memory, and a place among all requests. Rea
 whatever the group does, so changes are refused before they have taken all places.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from errno import EBUSY
 
 import structlog
@@ -32,24 +31,26 @@ class Callers:
         self._size_bytes = 0
         self._said_at_s: dict[str, float] = {}
 
-    @contextmanager
-    def place(self, operation: Operation) -> Iterator[None]:
-        """Have a place among those who wait, for as long as the block lasts.
+    def place(self, operation: Operation) -> "Place":
+        """Return a place among those who wait, to be had for as long as a block lasts."""
+        return Place(self, len(operation.data) if isinstance(operation, Write) else 0)
+
+    def enter(self, size_bytes: int) -> None:
+        """Count one more who waits.
 
         Raises:
-            OperationError: EBUSY, there is none.
+            OperationError: EBUSY, there is no place left.
         """
-        size_bytes = len(operation.data) if isinstance(operation, Write) else 0
         if self.count >= CALLERS_MAX or self._size_bytes + size_bytes > BYTES_MAX:
             self._say("too many changes wait for the group, refusing more", count=self.count)
             raise OperationError(EBUSY)
         self.count += 1
         self._size_bytes += size_bytes
-        try:
-            yield
-        finally:
-            self.count -= 1
-            self._size_bytes -= size_bytes
+
+    def leave(self, size_bytes: int) -> None:
+        """Count one less."""
+        self.count -= 1
+        self._size_bytes -= size_bytes
 
     def tell_gave_up(
         self, operation: Operation, waits_for: Sequence[str], waited_s: float, *, was_sent: bool
@@ -68,3 +69,19 @@ class Callers:
         if now_s - self._said_at_s.get(sentence, -QUIET_S) >= QUIET_S:
             self._said_at_s[sentence] = now_s
             log.warning(sentence, **facts)
+
+
+class Place:
+    """A place among the callers; see ``Callers.place``. Not a generator: every change has one."""
+
+    __slots__ = ("_callers", "_size_bytes")
+
+    def __init__(self, callers: Callers, size_bytes: int) -> None:
+        self._callers = callers
+        self._size_bytes = size_bytes
+
+    def __enter__(self) -> None:
+        self._callers.enter(self._size_bytes)
+
+    def __exit__(self, *failure: object) -> None:
+        self._callers.leave(self._size_bytes)

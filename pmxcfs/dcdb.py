@@ -4,7 +4,6 @@ Source: docs/PROTOCOL.md, "Configuration tree messages" and "Synchronisation".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from errno import EIO
 
@@ -29,6 +28,7 @@ from pmxcfs.memdb.operations import Create, Operation, Rename, Write
 from pmxcfs.memdb.sharing import Sharing
 from pmxcfs.memdb.sync import Updates, catch_up, choose_leader, differing_inodes
 from pmxcfs.memdb.tree import Tree
+from pmxcfs.values import value
 
 log = structlog.get_logger("dcdb")
 
@@ -38,7 +38,7 @@ COROSYNC_CONF = b"corosync.conf"
 LOST_PATHS_LOGGED_MAX = 20
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Commit(Effect):
     """Write these changes to the database; nobody may hear of them before that is done.
 
@@ -49,7 +49,7 @@ class Commit(Effect):
     is_copy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Forget(Effect):
     """Tell the kernel that what it cached of these entries is old; ``is_own``: we asked for it."""
 
@@ -57,12 +57,12 @@ class Forget(Effect):
     is_own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ForgetAll(Effect):
     """Tell the kernel that everything it cached may be old."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PublishCorosyncConf(Effect):
     """Bring the host's corosync.conf up to this text; with ``notify`` corosync reloads it."""
 
@@ -70,7 +70,7 @@ class PublishCorosyncConf(Effect):
     notify: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class KeepLosingTree(Effect):
     """Before anything is committed, keep these entries: a synchronisation is about to drop them."""
 
@@ -78,14 +78,14 @@ class KeepLosingTree(Effect):
     now_s: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MarkUnshared(Effect):
     """Before anything is committed, remember since which version no other node may have ours."""
 
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TreeShared(Effect):
     """All was committed, and a majority of the cluster has the same tree: forget the mark."""
 
@@ -125,6 +125,7 @@ class TreeApplication:
         self.me: Member | None = None
         self.leader: Member | None = None
         self._members: frozenset[Member] = frozenset()
+        self._node_count = 0
         self._leader_index: Index | None = None
         self._updates = Updates()
         self._gauge = Gauge()
@@ -241,12 +242,13 @@ class TreeApplication:
         """Note who is there; a member alone has nobody to copy from."""
         has_parted = not self._members <= members
         self._members = members
+        self._node_count = len(_nodes_of(members))
         if len(members) == 1:
             self.leader = next(iter(members))
         self.absences.note_members(
             _nodes_of(members),
             self.memdb.tree.root.version,
-            is_half=self._are_half(members),
+            is_half=self._are_half,
         )
         return self._on_parting(now_s) if has_parted else ()
 
@@ -267,7 +269,7 @@ class TreeApplication:
 
     def on_agreed(self, now_s: int) -> Sequence[Effect]:
         """What we have, the others have too; nobody needs to remember that it was only here."""
-        if not self._are_majority(self._members):
+        if not self._are_majority:
             return ()
         self.absences.note_agreement(_nodes_of(self._members), self.memdb.tree.root.version)
         return (TreeShared(),)
@@ -289,7 +291,7 @@ class TreeApplication:
             self.memdb.tree.root.version,
             self.memdb.locks.steady_s(now_s),
             is_own=sender == self.me,
-            is_shared=not self.works_alone and self._are_majority(self._members),
+            is_shared=not self.works_alone and self._are_majority,
         )
         return self._marking(before)
 
@@ -297,14 +299,16 @@ class TreeApplication:
         since = self.sharing.unshared_since
         return [MarkUnshared(since)] if since is not None and since != before else []
 
-    def _are_majority(self, members: Iterable[Member]) -> bool:
+    @property
+    def _are_majority(self) -> bool:
         """Whether members make up more than half of the cluster, or at least two if unknown."""
-        node_count = len(_nodes_of(members))
-        return 2 * node_count > self.cluster_size if self.cluster_size else node_count > 1
+        count = self._node_count
+        return 2 * count > self.cluster_size if self.cluster_size else count > 1
 
-    def _are_half(self, members: Iterable[Member]) -> bool:
+    @property
+    def _are_half(self) -> bool:
         """Whether no others can be a majority of the cluster."""
-        return 2 * len(_nodes_of(members)) >= self.cluster_size > 0 or self._are_majority(members)
+        return 2 * self._node_count >= self.cluster_size > 0 or self._are_majority
 
     def _losing(self, tree: Tree, now_s: int) -> list[Effect]:
         """Return what saves our tree, if it has something that the leader's tree replaces it by."""

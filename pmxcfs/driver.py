@@ -8,7 +8,6 @@ While the database takes nothing, events and callers queue here, and reads go on
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from errno import EBUSY, EINTR, EIO
 
 import structlog
@@ -34,6 +33,7 @@ from pmxcfs.replica import Event, Replica
 from pmxcfs.stepping import InterruptionError, Promise, is_stepping
 from pmxcfs.surroundings import Group, KernelCache, NoKernelCache
 from pmxcfs.tallies import Durations
+from pmxcfs.values import value
 
 log = structlog.get_logger("dcdb")
 
@@ -47,7 +47,7 @@ QUEUE_BYTES_MAX = 64 * 1024 * 1024
 _EVENT_OVERHEAD_BYTES = 256
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Request:
     """A local caller's change, on its way to the replica."""
 

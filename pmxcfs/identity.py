@@ -1,7 +1,6 @@
 """Who is who in a cluster: node ids, process ids and group members."""
 
-from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 NodeId = NewType("NodeId", int)
 """A corosync node id (u32); 0 stands for "no cluster"."""
@@ -13,8 +12,7 @@ LOCAL_NODE_ID = NodeId(0)
 """The writer of every change made in standalone mode."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Member:
+class Member(NamedTuple):
     """One process in a closed process group. Two processes on one node are two members.
 
     Members order by node id, then by process id.

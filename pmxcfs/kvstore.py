@@ -6,7 +6,6 @@ Source: docs/PROTOCOL.md, "Key-value group".
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -16,13 +15,14 @@ from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member
 from pmxcfs.status.messages import Subtype, Update, decode_update, encode_update
 from pmxcfs.status.state import ClusterStatus
+from pmxcfs.values import value
 
 log = structlog.get_logger("status")
 
 PROTOCOL_VERSION = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RecordMetrics(Effect):
     """Write metrics, of whatever node, into their RRD file."""
 

@@ -6,7 +6,6 @@ depends on it.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from errno import EACCES, EBUSY, EIO
 
 import structlog
@@ -33,6 +32,7 @@ from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import Delete, Operation, SetMtime, UnlockRequest
 from pmxcfs.memdb.paths import is_lock_path
+from pmxcfs.values import value
 from pmxcfs.waits.moments import Moments
 from pmxcfs.waits.stalls import Waiting
 from pmxcfs.waits.vigil import NodesNamed, Vigil, WatchEvent
@@ -40,14 +40,14 @@ from pmxcfs.waits.vigil import NodesNamed, Vigil, WatchEvent
 log = structlog.get_logger("dcdb")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QuorumChanged:
     """Corosync says that this partition is, or is no longer, quorate."""
 
     quorate: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VerifyDue:
     """It is time to compare the checksums of all members' trees."""
 
@@ -204,7 +204,7 @@ class Replica:
     def step(self, event: Event, now_s: int) -> list[Effect]:
         """Take in one event and return what follows from it."""
         effects: list[Effect] = []
-        if isinstance(event, GroupEvent | WatchEvent):
+        if not isinstance(event, QuorumChanged | VerifyDue):
             if isinstance(event, NodesNamed):
                 self._application.cluster_size = len(event.names)
             due = self._vigil.admit(event, lambda: self.is_quorate)
@@ -283,9 +283,10 @@ class Replica:
 
     def _finish(self, effects: list[Effect], now_s: int) -> list[Effect]:
         """Send what was held back as soon as it may be sent, or refuse it."""
-        finished = list(effects)
         self.moments.note(now_s, quorum=self.is_quorate, sync=self.mode, disk=self.disk)
-        refusal = self.refusal
+        if not self._held:
+            return effects
+        finished, refusal = list(effects), self.refusal
         while self._held and (refusal is not None or self._machine.may_send):
             ticket, operation = self._held.popleft()
             finished += (

@@ -59,6 +59,21 @@ class InterruptionError(Exception):
     """Nobody waits for this step's result any more."""
 
 
+def first_promise(coroutine: Coroutine[Promise[Any], None, Any]) -> Promise[Any]:
+    """Run a coroutine to the first promise that is not kept yet; a ``Step`` can run it on.
+
+    Raises:
+        StopIteration: it came to its end, with its result.
+        Exception: what it raised.
+    """
+    global _is_stepping
+    outer, _is_stepping = _is_stepping, True
+    try:
+        return coroutine.send(None)
+    finally:
+        _is_stepping = outer
+
+
 class Step:
     """A coroutine under way.
 
@@ -91,6 +106,15 @@ class Step:
         self._awaited.then(_ignore)
         self._resume(self._coroutine.throw, InterruptionError())
 
+    def wait_for(self, promise: object) -> None:
+        """Run on when this promise is kept; it is what the coroutine waits for."""
+        if isinstance(promise, Promise):
+            self._awaited = promise
+            promise.then(self.run)
+            return
+        self._coroutine.close()
+        self._on_error(TypeError(f"a step can only wait for promises, not for {promise!r}"))
+
     def _resume(self, resume: Callable[[Any], Promise[Any]], argument: object) -> None:
         global _is_stepping
         outer, _is_stepping = _is_stepping, True
@@ -103,17 +127,9 @@ class Step:
             _is_stepping = outer
             self._on_error(error)
         else:
-            self._wait_for(promise)
+            self.wait_for(promise)
         finally:
             _is_stepping = outer
-
-    def _wait_for(self, promise: object) -> None:
-        if isinstance(promise, Promise):
-            self._awaited = promise
-            promise.then(self.run)
-            return
-        self._coroutine.close()
-        self._on_error(TypeError(f"a step can only wait for promises, not for {promise!r}"))
 
 
 def _ignore() -> None:

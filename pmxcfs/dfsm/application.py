@@ -1,14 +1,14 @@
 """What the protocol replicates: the seam between the state machine and the state it keeps equal."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from pmxcfs.dfsm.effects import Effect
 from pmxcfs.identity import Member
+from pmxcfs.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delivery:
     """What came of applying one message: ``result`` as the caller sees it, negative errnos too."""
 
@@ -16,7 +16,7 @@ class Delivery:
     effects: tuple[Effect, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Comparison:
     """The verdict on everybody's states.
 

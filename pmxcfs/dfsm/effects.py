@@ -1,26 +1,26 @@
 """What the protocol wants done, as values; whoever drives it performs them in order."""
 
-from dataclasses import dataclass
 from typing import NewType
+
+from pmxcfs.values import value
 
 Ticket = NewType("Ticket", int)
 """Names one local caller who waits for a result."""
 
 
+@value
 class Effect:
     """Something to be done in the world outside the pure code."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True)
+@value
 class Multicast(Effect):
     """Send these bytes to every member, ourselves included."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer(Effect):
     """Wake a local caller. ``result`` is zero or a count; a negative errno is a refusal."""
 
@@ -28,14 +28,14 @@ class Answer(Effect):
     result: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LeaveGroup(Effect):
     """Leave the group; come back afterwards unless ``for_good``."""
 
     for_good: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Send(Effect):
     """An application's wish to send a message to the group without waiting for its result.
 

@@ -1,23 +1,22 @@
 """What a closed process group tells its member, as values."""
 
-from dataclasses import dataclass
-
 from pmxcfs.identity import Member
+from pmxcfs.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Connected:
     """We are about to join the group as ``me``; nothing sent earlier will come back."""
 
     me: Member
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Disconnected:
     """The connection is gone, or we left: no more messages until we join again."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConfigurationChange:
     """The group has these members from here on in the total order."""
 
@@ -26,7 +25,7 @@ class ConfigurationChange:
     joined: tuple[Member, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delivered:
     """A message, at its place in the total order. Own messages are delivered too."""
 
@@ -34,7 +33,7 @@ class Delivered:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendFailed:
     """A message that we gave to the group was not sent and will not be delivered."""
 

@@ -8,11 +8,11 @@ Source: docs/PROTOCOL.md, "Durability group".
 """
 
 from collections import deque
-from dataclasses import dataclass
 from hashlib import blake2b
 from struct import Struct
 
 from pmxcfs.identity import Member
+from pmxcfs.values import value
 
 DIGEST_BYTES = 16
 
@@ -25,7 +25,7 @@ _FOLD_DUE = 1024
 _MESSAGE = Struct("<IIQ")  # the sender's node id and process id, the number it gave the message
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Point:
     """A place in a history: how many messages were applied, and the digest that stands for them."""
 

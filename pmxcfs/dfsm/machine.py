@@ -6,8 +6,7 @@ date. It knows nothing of what it replicates (see Application), of corosync or o
 Source: docs/PROTOCOL.md, "Modes" and "Synchronisation".
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from errno import EBUSY
 
 from pmxcfs.dfsm import wire
@@ -145,15 +144,11 @@ class Machine:
 
     def on_configuration(self, change: ConfigurationChange, now_s: int) -> list[Effect]:
         """Take note of who is in the group from here on, and synchronise with them."""
-        with self._guarded():
-            self._reconfigure(change, now_s)
-        return self._taken()
+        return self._guarded(lambda: self._reconfigure(change, now_s))
 
     def on_message(self, sender: Member, data: bytes, now_s: int) -> list[Effect]:
         """Handle a message at its place in the total order, our own ones too."""
-        with self._guarded():
-            self._receive(sender, data, now_s)
-        return self._taken()
+        return self._guarded(lambda: self._receive(sender, data, now_s))
 
     def send(
         self, subtype: int, payload: bytes, now_s: int, ticket: Ticket | None = None
@@ -173,9 +168,7 @@ class Machine:
 
     def on_send_failed(self, data: bytes) -> list[Effect]:
         """Take note that a message of ours was not sent and will not be delivered."""
-        with self._guarded():
-            self._send_failed(data)
-        return self._taken()
+        return self._guarded(lambda: self._send_failed(data))
 
     def request_verify(self, now_s: int) -> list[Effect]:
         """Have all members compare their checksums, if that is for us to start; due hourly."""
@@ -234,11 +227,11 @@ class Machine:
             self._receive_state(sender, data, now_s)
 
     def _receive_normal(self, sender: Member, data: bytes, now_s: int) -> None:
-        header, _ = wire.decode_normal(data)
+        count = wire.count_of(data)
         if sender == self.me:
-            self._core.outgoing.came_back(header.count)
+            self._core.outgoing.came_back(count)
         step = step_for(self.mode, MessageType.NORMAL)
-        self._normal_steps[step](HeldMessage(sender, header.count, data), now_s)
+        self._normal_steps[step](HeldMessage(sender, count, data), now_s)
 
     def _receive_state(self, sender: Member, data: bytes, now_s: int) -> None:
         header, payload = wire.decode_state(data)
@@ -292,11 +285,11 @@ class Machine:
         effects, self._core.effects = self._core.effects, []
         return effects
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _guarded(self, step: Callable[[], None]) -> list[Effect]:
         try:
-            yield
+            step()
         except ProtocolError as error:
             self._core.abandon(Mode.LEAVE, str(error))
         except StorageError as error:
             self._core.abandon(Mode.ERROR, str(error))
+        return self._taken()

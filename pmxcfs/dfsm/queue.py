@@ -5,13 +5,13 @@ Source: docs/PROTOCOL.md, "Synchronisation".
 
 from bisect import insort_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cmp_to_key
 
 from pmxcfs.identity import Member
+from pmxcfs.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeldMessage:
     """A NORMAL message that waits; ``data`` is the whole of it, for sending it again."""
 

@@ -1,11 +1,11 @@
 """What a member waits for before normal work can go on, and of whom."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from pmxcfs.dfsm.core import Core
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.identity import Member
+from pmxcfs.values import value
 
 
 class WaitKind(Enum):
@@ -20,7 +20,7 @@ class WaitKind(Enum):
     OWN_MESSAGE = "our own message has not come back: leaving the group to join it again"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wait:
     """One wait. As long as it is equal to the last one, nothing has moved.
 

@@ -7,16 +7,17 @@ sender's message count (u64), every other one with an epoch (16 bytes); then com
 Source: docs/PROTOCOL.md, "Group messages".
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 
 from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member
+from pmxcfs.values import value
 
 _TYPE = Struct("<H")
 _BASE = Struct("<HHII4x")
 _NORMAL = Struct("<HHII4xQ")
+_COUNT = Struct("<Q")
 _STATE = Struct("<HHII4xIIII")
 _EPOCH = Struct("<IIII")
 _VERIFY_REQUEST = Struct("<Q")
@@ -37,7 +38,7 @@ class MessageType(IntEnum):
     VERIFY = 6
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Epoch:
     """Names one synchronisation: ``owner``'s ``counter``-th configuration change, at ``time_s``.
 
@@ -56,7 +57,7 @@ class Epoch:
         return f"{self.owner.node_id}/{self.owner.pid}/{self.counter}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BaseHeader:
     """The part that all headers share. ``type`` need not be one we know."""
 
@@ -66,7 +67,7 @@ class BaseHeader:
     time_s: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NormalHeader:
     """The header of an application message; ``count`` numbers its sender's messages from 1."""
 
@@ -82,7 +83,7 @@ class NormalHeader:
         return _NORMAL.pack(kind, self.subtype, self.protocol_version, time_s, self.count)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StateHeader:
     """The header of a message of the protocol itself. ``type`` need not be one we know."""
 
@@ -123,6 +124,17 @@ def decode_normal(data: bytes) -> tuple[NormalHeader, bytes]:
     _require(len(data) >= _NORMAL.size, data, "header of a normal message")
     _, subtype, version, time_s, count = _NORMAL.unpack_from(data)
     return NormalHeader(subtype, version, time_s, count), data[_NORMAL.size :]
+
+
+def count_of(data: bytes) -> int:
+    """Return the count in the header of a NORMAL message.
+
+    Raises:
+        ProtocolError: the message is shorter than 24 bytes.
+    """
+    _require(len(data) >= _NORMAL.size, data, "header of a normal message")
+    count: int = _COUNT.unpack_from(data, _BASE.size)[0]
+    return count
 
 
 def decode_state(data: bytes) -> tuple[StateHeader, bytes]:

@@ -11,7 +11,6 @@ Source: docs/PROTOCOL.md, "Durability group".
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from errno import EIO
 
 import structlog
@@ -33,6 +32,7 @@ from pmxcfs.durable.waiting import Waiters
 from pmxcfs.durable.wire import Message, MessageType, NewerProtocolError, decode
 from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member, NodeId
+from pmxcfs.values import value
 
 ASK_PERIOD_S = 1.0
 """How often it is asked again: an answer may have been lost with its sender's place in the group,
@@ -41,12 +41,12 @@ or tell of a place that we no longer remember."""
 log = structlog.get_logger("dcdb")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SyncDisk(Effect):
     """Sync this node's disk: take a mark, sync, then give the mark to ``note_synced``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mark:
     """Up to where the database had everything when a sync of the disk began."""
 

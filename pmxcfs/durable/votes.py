@@ -6,12 +6,13 @@ for us: they are votes that nobody who asks for durability ever gets.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pmxcfs.identity import NodeId
+from pmxcfs.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Votes:
     """The nodes of the cluster's configuration with their votes.
 

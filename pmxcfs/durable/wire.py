@@ -3,13 +3,13 @@
 Source: docs/PROTOCOL.md, "Durability group".
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 from zlib import crc32
 
 from pmxcfs.dfsm.history import DIGEST_BYTES, Point
 from pmxcfs.errors import ProtocolError
+from pmxcfs.values import value
 
 MAGIC = b"pmxD"
 PROTOCOL_VERSION = 1
@@ -39,7 +39,7 @@ class NewerProtocolError(ProtocolError):
     """The message is in a later version of the protocol, which we cannot read."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """A message without its sender, whom the group names."""
 

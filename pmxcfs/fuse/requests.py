@@ -18,7 +18,7 @@ from pmxcfs._libfuse import ffi, lib
 from pmxcfs.fuse import replies
 from pmxcfs.fuse.interruptions import Interruptions
 from pmxcfs.fuse.operations import PmxcfsOperations
-from pmxcfs.stepping import Step
+from pmxcfs.stepping import Promise, Step, first_promise
 
 if TYPE_CHECKING:
     from pmxcfs._libfuse import CData
@@ -76,14 +76,14 @@ class Requests:
     def run(self, request: "CData", handler: Handler, reply: Reply) -> None:
         """Run a request now, to its answer if it need not wait."""
 
-        def answer(result: object) -> None:
-            self._answer(request, reply, result)
-
-        step = Step(handler, answer, lambda error: self._refuse(request, error))
-        self._under_way[request] = step.interrupt
-        step.run()
-        if request in self._under_way:
-            lib.pmxcfs_let_wait(request)
+        try:
+            promise = first_promise(handler)
+        except StopIteration as done:
+            _reply(request, reply, done.value)
+        except Exception as error:
+            _reply_error(request, error)
+        else:
+            self._let_wait(request, handler, reply, promise)
 
     def run_in_task(self, request: "CData", handler: Handler, reply: Reply) -> None:
         """Run a request that waits for more than an answer of the group."""
@@ -117,13 +117,22 @@ class Requests:
         for request in self._interruptions.due():
             self._under_way[request]()
 
+    def _let_wait(
+        self, request: "CData", handler: Handler, reply: Reply, promise: Promise[Any]
+    ) -> None:
+        """Run a request on when a promise is kept; until then it can be interrupted."""
+
+        def answer(result: object) -> None:
+            self._answer(request, reply, result)
+
+        step = Step(handler, answer, lambda error: self._refuse(request, error))
+        self._under_way[request] = step.interrupt
+        lib.pmxcfs_let_wait(request)
+        step.wait_for(promise)
+
     def _answer(self, request: "CData", reply: Reply, result: object) -> None:
-        try:
-            reply(request, result)
-        except Exception as error:
-            self._refuse(request, error)
-        else:
-            self._settle(request)
+        self._settle(request)
+        _reply(request, reply, result)
 
     def _settle(self, request: "CData") -> None:
         del self._under_way[request]
@@ -132,9 +141,20 @@ class Requests:
 
     def _refuse(self, request: "CData", error: Exception) -> None:
         self._settle(request)
-        if not isinstance(error, pyfuse3.FUSEError):
-            log.error("a request of the kernel failed", exc_info=error)
-        lib.fuse_reply_err(request, getattr(error, "errno", None) or EIO)
+        _reply_error(request, error)
+
+
+def _reply(request: "CData", reply: Reply, result: object) -> None:
+    try:
+        reply(request, result)
+    except Exception as error:
+        _reply_error(request, error)
+
+
+def _reply_error(request: "CData", error: Exception) -> None:
+    if not isinstance(error, pyfuse3.FUSEError):
+        log.error("a request of the kernel failed", exc_info=error)
+    lib.fuse_reply_err(request, getattr(error, "errno", None) or EIO)
 
 
 _requests: Requests

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from pmxcfs.errors import StorageError
 from pmxcfs.memdb.entry import ROOT_INODE
 from pmxcfs.memdb.tree import Tree
+from pmxcfs.values import value
 
 NODES_DIRECTORY = b"nodes"
 
@@ -20,7 +20,7 @@ _NODE_NAME = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _CONFIG_NAME = re.compile(rb"([1-9][0-9]*)\.conf")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GuestPath:
     """What the path of a guest's configuration says: VM id, node and kind of guest."""
 
@@ -29,7 +29,7 @@ class GuestPath:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Guest:
     """A registered guest; ``version`` grows with every registration in this process."""
 

@@ -1,6 +1,5 @@
 """The index of a tree, which nodes exchange to compare trees, and the checksums of entries."""
 
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 from struct import Struct
@@ -9,6 +8,7 @@ from typing import TypeAlias
 from pmxcfs.errors import ProtocolError
 from pmxcfs.memdb.entry import ROOT_INODE, Entry, Inode
 from pmxcfs.memdb.tree import Tree
+from pmxcfs.values import value
 
 Digest: TypeAlias = bytes
 
@@ -49,7 +49,7 @@ def tree_checksum(tree: Tree) -> bytes:
     return tree.checksum
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Index:
     """What a tree looks like, without its contents. Two trees are equal if their indexes are.
 

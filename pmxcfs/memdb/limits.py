@@ -5,12 +5,12 @@ The reference reports these limits and enforces none, so members have to apply w
 Source: docs/PROTOCOL.md, "Operations".
 """
 
-from dataclasses import dataclass
 from errno import ENOSPC
 
 from pmxcfs.errors import OperationError
 from pmxcfs.memdb.operations import Create, Mkdir, Operation, Write
 from pmxcfs.memdb.tree import Tree
+from pmxcfs.values import value
 
 CONTENT_BYTES_MAX = 128 * 1024 * 1024
 ENTRIES_MAX = 262_144
@@ -48,7 +48,7 @@ def _growth_bytes(tree: Tree, write: Write) -> int:
     return 0 if entry is None else max(0, end - entry.size)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Level:
     """One limit has been reached by so many percent."""
 
@@ -63,9 +63,17 @@ class Gauge:
 
     def __init__(self) -> None:
         self._told: dict[str, int] = {}
+        self._percents = (-1, -1)
 
     def read(self, tree: Tree) -> list[Level]:
         """Return the levels that have been reached since the last time."""
+        percents = (
+            100 * len(tree) // ENTRIES_MAX,
+            100 * tree.content_size_bytes // CONTENT_BYTES_MAX,
+        )
+        if percents == self._percents:
+            return []
+        self._percents = percents
         used_of = {
             "entries": (len(tree), ENTRIES_MAX),
             "bytes of content": (tree.content_size_bytes, CONTENT_BYTES_MAX),

@@ -5,12 +5,13 @@ when this process first saw the lock in its present state.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from pmxcfs.values import value
 
 LOCK_LIFETIME_S = 120
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Sighting:
     checksum: bytes
     since_s: int

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
 
 from pmxcfs.errors import OperationError, StorageError
 from pmxcfs.memdb import engine
@@ -28,9 +27,10 @@ from pmxcfs.memdb.renaming import rename
 from pmxcfs.memdb.tree import Tree
 from pmxcfs.memdb.unlocking import expired_lock, unlock
 from pmxcfs.memdb.workspace import Workspace
+from pmxcfs.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What became of an operation.
 

@@ -4,7 +4,6 @@ Source: docs/PROTOCOL.md, "Configuration tree messages".
 """
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 
 from pmxcfs.errors import ProtocolError
@@ -20,6 +19,7 @@ from pmxcfs.memdb.operations import (
     UnlockRequest,
     Write,
 )
+from pmxcfs.values import value
 
 
 class Subtype(IntEnum):
@@ -156,7 +156,7 @@ def decode_update(payload: bytes) -> Entry:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _FileOperation:
     offset: int
     flags: int

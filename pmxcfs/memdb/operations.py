@@ -5,24 +5,24 @@ Paths are bytes relative to the root, without a leading slash; the empty path is
 Source: docs/PROTOCOL.md, "Operations".
 """
 
-from dataclasses import dataclass
+from pmxcfs.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Create:
     """Make an empty file; it must not exist."""
 
     path: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mkdir:
     """Make an empty directory; it must not exist."""
 
     path: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Write:
     """Put ``data`` at ``offset`` (bytes) of an existing file.
 
@@ -36,7 +36,7 @@ class Write:
     truncate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetMtime:
     """Set the modification time (seconds, unsigned 32-bit); on a lock this is a refresh."""
 
@@ -44,14 +44,14 @@ class SetMtime:
     mtime: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delete:
     """Remove a file or an empty directory."""
 
     path: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rename:
     """Move a file or an empty directory, replacing what is at the target."""
 
@@ -59,7 +59,7 @@ class Rename:
     target: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UnlockRequest:
     """Ask the member with the lowest node id to release a lock if it has expired."""
 
@@ -67,7 +67,7 @@ class UnlockRequest:
     checksum: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unlock:
     """Release an expired lock that still has this checksum (32 bytes)."""
 

@@ -1,6 +1,6 @@
 """What one operation works with: the state it may look at, and the changes it makes."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from errno import EACCES, ENOENT, ENOTDIR
 
 from pmxcfs.errors import OperationError
@@ -73,7 +73,7 @@ class Workspace:
 
     def put(self, entry: Entry) -> Entry:
         """Store an entry, new or changed, with this operation's stamp; return it as stored."""
-        stamped = replace(entry, version=self.next_version, writer=self.writer)
+        stamped = entry.stamped(self.next_version, self.writer, entry.mtime)
         self.changes.append(Change(self.tree.get(entry.inode), stamped))
         self.tree.put(stamped)
         return stamped
@@ -85,6 +85,6 @@ class Workspace:
     def finish(self, mtime: int) -> None:
         """Stamp the root, which ends every operation that changes anything."""
         root = self.tree.root
-        stamped = replace(root, version=self.next_version, writer=self.writer, mtime=mtime)
+        stamped = root.stamped(self.next_version, self.writer, mtime)
         self.changes.append(Change(root, stamped))
         self.tree.put(stamped)

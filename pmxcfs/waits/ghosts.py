@@ -41,8 +41,9 @@ class Ghosts:
 
     def hear(self, member: Member) -> None:
         """Note that a member has said something."""
-        self._silent_s.pop(member, None)
-        self._ghosts -= {member}
+        if self._silent_s or self._ghosts:
+            self._silent_s.pop(member, None)
+            self._ghosts -= {member}
 
     def living(self, members: Iterable[Member]) -> tuple[Member, ...]:
         """Return the members of a new configuration without the ghosts among them."""
@@ -51,7 +52,7 @@ class Ghosts:
         self._silent_s = {
             member: waited_s for member, waited_s in self._silent_s.items() if member in listed
         }
-        for member in listed - self._ghosts - self._silent_s.keys():
+        for member in (listed - self._ghosts).difference(self._silent_s):
             self._silent_s[member] = 0.0
         return tuple(sorted(listed - self._ghosts))
 

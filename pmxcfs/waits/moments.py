@@ -6,9 +6,13 @@ class Moments:
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[object, int]] = {}
+        self._last: dict[str, object] = {}
 
     def note(self, now_s: int, **values: object) -> None:
         """Take note of how things are at ``now_s``."""
+        if values == self._last:
+            return
+        self._last = values
         for name, value in values.items():
             seen = self._seen.get(name)
             if seen is None or seen[0] != value:

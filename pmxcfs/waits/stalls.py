@@ -7,6 +7,7 @@ import structlog
 
 from pmxcfs.dfsm.waiting import Wait, WaitKind
 from pmxcfs.identity import Member, NodeId
+from pmxcfs.values import value
 
 STALL_S_MAX = 10.0
 """A step of a synchronisation takes milliseconds; seconds with a large tree on a busy node. While
@@ -19,7 +20,7 @@ REPEAT_S_MIN, REPEAT_S_MAX = 60.0, 3600.0
 """As long as nothing changes it is said again, each time after twice as long, within a bound."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Waiting:
     """A wait as it is told to people: what for, for whom (see ``culprits``), how long already."""
 

@@ -1,7 +1,6 @@
 """Watches over one group: puts off what comes too early, notices what does not come at all."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from errno import EIO
 
 from pmxcfs.dfsm.effects import Answer, Effect
@@ -17,6 +16,7 @@ from pmxcfs.dfsm.machine import Machine
 from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.waiting import WaitKind
 from pmxcfs.identity import NodeId
+from pmxcfs.values import value
 from pmxcfs.waits.ghosts import Ghosts
 from pmxcfs.waits.grace import Grace
 from pmxcfs.waits.stalls import Stalls, Waiting, culprits
@@ -24,7 +24,7 @@ from pmxcfs.waits.stalls import Stalls, Waiting, culprits
 _GROUP_EVENTS = (Connected, Disconnected, ConfigurationChange, Delivered, SendFailed)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TimePassed:
     """This process was able to work for ``passed_s`` more seconds.
 
@@ -34,14 +34,14 @@ class TimePassed:
     passed_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RingSeen:
     """Corosync's quorum service says which nodes are in the ring; none while it is away."""
 
     node_ids: frozenset[NodeId]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodesNamed:
     """Corosync's configuration names these nodes, and so many there are in the cluster."""
 
@@ -104,23 +104,16 @@ class Vigil:
 
     def admit(
         self, event: GroupEvent | WatchEvent, is_quorate: Callable[[], bool]
-    ) -> Iterator[GroupEvent]:
-        """Yield the group's events that are to be handled now, each before the next is decided.
+    ) -> Iterable[GroupEvent]:
+        """Return the group's events that are to be handled now, each before the next is decided.
 
         Args:
             event: the next one.
             is_quorate: tells whether we are quorate at the moment.
         """
-
-        def needs_quorum(candidate: GroupEvent) -> bool:
-            return not is_quorate() and self._machine.may_apply(candidate)
-
-        if isinstance(event, _GROUP_EVENTS):
-            if self._grace.take(event, needs_quorum):
-                yield self._as_it_is(event)
-        else:
-            self._learn(event)
-        yield from self.overdue(is_quorate)
+        if isinstance(event, Delivered) and not self._grace and is_quorate():
+            return (self._as_it_is(event),)  # as nearly always: nothing has to be put off
+        return self._admit(event, is_quorate)
 
     def overdue(self, is_quorate: Callable[[], bool]) -> Iterator[GroupEvent]:
         """Yield what was put off and is to be handled now."""
@@ -131,6 +124,19 @@ class Vigil:
         """Return what is to be done because of what was noticed."""
         effects, self._effects = self._effects, []
         return effects
+
+    def _admit(
+        self, event: GroupEvent | WatchEvent, is_quorate: Callable[[], bool]
+    ) -> Iterator[GroupEvent]:
+        def needs_quorum(candidate: GroupEvent) -> bool:
+            return not is_quorate() and self._machine.may_apply(candidate)
+
+        if isinstance(event, _GROUP_EVENTS):
+            if self._grace.take(event, needs_quorum):
+                yield self._as_it_is(event)
+        else:
+            self._learn(event)
+        yield from self.overdue(is_quorate)
 
     def _learn(self, event: WatchEvent) -> None:
         match event:

@@ -1,7 +1,6 @@
 """A machine on a stage: its application follows a script, the test speaks for the other members."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from pmxcfs.dfsm.application import Comparison, Delivery
 from pmxcfs.dfsm.effects import Effect, Multicast, Ticket
@@ -11,6 +10,7 @@ from pmxcfs.dfsm.modes import Mode
 from pmxcfs.dfsm.wire import Epoch, MessageType, NormalHeader, StateHeader, decode_base
 from pmxcfs.errors import ProtocolError, StorageError
 from pmxcfs.identity import Member, NodeId, Pid
+from pmxcfs.values import value
 
 VERSION = 1
 NOW_S = 1001
@@ -27,7 +27,7 @@ OTHER_EPOCH = Epoch(6, 800, LOW)
 CHECKSUM = b"c" * 32
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Said(Effect):
     """An effect of the application's, to be recognised."""
 
