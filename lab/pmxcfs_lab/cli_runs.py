@@ -18,6 +18,7 @@ from rich.table import Table
 
 from pmxcfs_lab.console import PROVIDER, out, progress
 from pmxcfs_lab.errors import LabError
+from pmxcfs_lab.options import Options
 from pmxcfs_lab.plan import make_plan, parse_assignments
 from pmxcfs_lab.providers import DEFAULT, open_lab
 from pmxcfs_lab.runs import plants, scenarios
@@ -54,6 +55,12 @@ def run(
     provider: Annotated[
         str | None, typer.Option("--provider", envvar="PROVIDER", help="Who makes the nodes.")
     ] = None,
+    switch: Annotated[
+        bool | None,
+        typer.Option(
+            "--switch/--no-switch", help="The lab's own switch fires the faults; else the clock."
+        ),
+    ] = None,
     folder: OwnFolder = None,
     plant: Annotated[
         str | None, typer.Option(help="Give the daemons a bug that this validator must find.")
@@ -68,13 +75,15 @@ def run(
     seconds = chosen.seconds if minutes is None else minutes * 60
     count = nodes or chosen.nodes
     provider = provider or context.meta[PROVIDER] or DEFAULT
+    switch = provider == DEFAULT if switch is None else switch
     words = _command(scenario, seed, seconds, count, provider, [*(binary or [])])
+    words += " --switch" if switch else " --no-switch"
     folder = folder or _new_folder(seed)
     if plant is not None:
         binary = [str(plants.write_binary(plant, folder))]
         words += f" --plant {plant}"
     name = f"run-{seed}-{secrets.token_hex(3)}" if context.obj == "lab" else context.obj
-    plan = make_plan(name, count, _binaries(binary or [], count))
+    plan = make_plan(name, count, _binaries(binary or [], count), options=Options(switch=switch))
     settings = Settings(seed, seconds, words, folder, provider)
     out.print(f"to repeat it: {words}", markup=False)
     with _interrupted_by_sigterm():

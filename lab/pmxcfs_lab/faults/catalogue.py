@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from pmxcfs_lab.errors import LabError
+from pmxcfs_lab.faults.edits import EditAlone
 from pmxcfs_lab.faults.fault import Fault
 from pmxcfs_lab.faults.links import LinkQuality, OneWayLoss
 from pmxcfs_lab.faults.partitions import Bridge, Halves, Isolate, MajorityRing, Partition
@@ -26,6 +27,7 @@ KINDS: tuple[type[Fault], ...] = (
     Stop,
     Hang,
     RestartStorm,
+    EditAlone,
 )
 
 CATALOGUE: Mapping[str, type[Fault]] = types.MappingProxyType({kind.name: kind for kind in KINDS})

@@ -19,6 +19,7 @@ from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError
 from pmxcfs.fuse.changes import Changes
 from pmxcfs.ipc.handlers import Handlers
+from pmxcfs.lost_trees import LostTrees
 from pmxcfs.memdb.entry import Inode
 from pmxcfs.memdb.guests import GuestList
 from pmxcfs.memdb.memdb import Memdb
@@ -123,6 +124,11 @@ def set_other_times() -> None:
     replace(Memdb, "apply", make)
 
 
+def keep_no_lost_tree() -> None:
+    """Let what was written alone vanish."""
+    replace(LostTrees, "keep", lambda _: lambda *_: None)
+
+
 def leave_a_change_without_answer() -> None:
     """Take one change, and never answer it."""
     turn = itertools.count(1)
@@ -162,6 +168,7 @@ BUGS: dict[str, Callable[[], None]] = {
     "progress": refuse_a_node_all_locks,
     "guests": register_no_guest,
     "equality": set_other_times,
+    "keeping": keep_no_lost_tree,
     "bounds": leave_a_change_without_answer,
     "crashes": abort,
 }

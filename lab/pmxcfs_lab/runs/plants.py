@@ -16,10 +16,13 @@ WRAPPER = """\
 exec {python} -m {program} {bug} "$@"
 """
 
-SECONDS = {"bounds": 60.0, "progress": 25.0}
+SECONDS = {"bounds": 60.0, "progress": 25.0, "keeping": 40.0}
 """How long a run must be for a bug to show; for the others MOMENT_S is enough."""
 
 MOMENT_S = 12.0
+
+SCENARIOS = {"keeping": "stale-node-with-edits"}
+"""Where a bug shows, if not in the one without faults."""
 
 
 def write_binary(bug: str, folder: Path) -> Path:
@@ -35,6 +38,11 @@ def write_binary(bug: str, folder: Path) -> Path:
     path.write_text(WRAPPER.format(python=sys.executable, program=PROGRAM, bug=bug))
     path.chmod(0o755)
     return path
+
+
+def scenario(bug: str) -> str:
+    """Return the name of the scenario in which a bug shows."""
+    return SCENARIOS.get(bug, "calm")
 
 
 def seconds(bug: str) -> float:

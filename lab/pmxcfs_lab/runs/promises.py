@@ -19,6 +19,12 @@ NOTICED_AFTER_S = 8.0
 PARTITIONS = frozenset({"isolate", "halves", "partition"})
 """Kinds of faults after which a majority side, if there is one, goes on undisturbed."""
 
+TANGLES = frozenset({"majority_ring", "bridge", "one_way_loss"})
+"""Kinds of which nobody can say which nodes corosync will put into one ring."""
+
+SLOW_LINKS = frozenset({"link_quality"})
+"""Kinds with which corosync copes, mostly; when it does not, a node is seen without quorum."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -37,6 +43,7 @@ class Promises:
 
     def __init__(self, facts: Facts) -> None:
         self._names = facts.run.nodes
+        self._spans = facts.spans
         self._cut = {name: list(_cut(facts, name)) for name in self._names}
         self._outages = [span.began_s for span in facts.spans if _is_outage_of_all(span, facts)]
         self._losses = [span for span in facts.spans if _drops_what_is_not_synced(span)]
@@ -50,6 +57,15 @@ class Promises:
     def outlives_outages(self, ended_s: float) -> bool:
         """Whether a change without fsync is not followed by a loss of power of all nodes."""
         return all(outage_s < ended_s for outage_s in self._outages)
+
+    def works_alone(self, node: str, began_s: float, ended_s: float) -> bool:
+        """Whether somebody had this node work without the others, so that it promises nothing."""
+        return any(
+            span.kind == "edit_alone"
+            and node in span.nodes(self._names)
+            and Interval(span.began_s, span.ended_s).meets(began_s, ended_s)
+            for span in self._spans
+        )
 
     def forgets_between(self, node: str, began_s: float, ended_s: float) -> bool:
         """Whether a node lost what its disk did not have yet: it shows an older state then."""
@@ -85,6 +101,10 @@ def _cuts_off(span: Span, node: str, names: Sequence[str]) -> bool:
         return False
     if span.kind in PARTITIONS:
         return node not in majority(span, names)
+    if span.kind in TANGLES:
+        return True
+    if span.kind in SLOW_LINKS:
+        return False
     return node in span.nodes(names)
 
 

@@ -1,15 +1,11 @@
 """A run from its first to its last moment: lab up, traffic and faults, healing, judging."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from pmxcfs_lab.errors import LabError
-from pmxcfs_lab.faults.catalogue import to_json, to_words
-from pmxcfs_lab.faults.fault import Fault
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.plan import Plan
 from pmxcfs_lab.provider import Say
@@ -17,19 +13,19 @@ from pmxcfs_lab.record import Owner
 from pmxcfs_lab.runs.collecting import bring_home
 from pmxcfs_lab.runs.crew import Crew
 from pmxcfs_lab.runs.facts import read_facts
-from pmxcfs_lab.runs.folder import FaultEvent, Run, RunWriter, Verdict, Violation
+from pmxcfs_lab.runs.folder import CAPTURE, Run, RunWriter, Verdict, Violation
+from pmxcfs_lab.runs.play import Play, Scheduled
 from pmxcfs_lab.runs.scenario import Scenario
 from pmxcfs_lab.runs.traffic import BOUNDS_S, Client, cast
 from pmxcfs_lab.runs.validators import catalogue
 from pmxcfs_lab.runs.validators.finding import Finding
 from pmxcfs_lab.runs.watch import Watch
 
-FAULTS = "faults"
-"""In the place of a validator: what went wrong with doing and undoing faults."""
-
 LAST_CALLS_WITHIN_S = max(BOUNDS_S.values()) + 5
 
-Scheduled = tuple[float, float, Fault]
+
+CAPTURED_S_MAX = 120.0
+"""Of longer runs no frames are kept: some 50 MB a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +109,13 @@ def _record(
     watch = Watch(lab, writer, began_s)
     crew = Crew(lab, clients, settings.seed, writer, began_s)
     play = Play(lab, writer, began_s, say)
+    if lab.plan.options.switch and settings.seconds <= CAPTURED_S_MAX:
+        lab.switch().capture(settings.folder.resolve() / CAPTURE)
     watch.start()
     crew.start()
     say(f"{len(clients)} clients work for {settings.seconds:.0f} s, {len(schedule)} faults come")
     try:
-        play.perform(schedule)
+        play.perform(schedule, settings.seed)
         time.sleep(max(0.0, began_s + settings.seconds - time.monotonic()))
     finally:
         play.heal_all()
@@ -128,73 +126,6 @@ def _record(
     keys = [f"lab-{client.name}" for client in clients if client.kind == "publish"]
     bring_home(lab, writer, keys, began_s, watch.exits).write(settings.folder)
     return play.complaints
-
-
-class Play:
-    """Does faults to a lab when their time has come, and records when that was.
-
-    Attributes:
-        complaints: faults that could not be done, or undone.
-    """
-
-    def __init__(self, lab: Lab, writer: RunWriter, began_s: float, say: Say) -> None:
-        self._lab = lab
-        self._writer = writer
-        self._began_s = began_s
-        self._say = say
-        self._active: list[Fault] = []
-        self.complaints: list[Violation] = []
-
-    def perform(self, schedule: Sequence[Scheduled]) -> None:
-        """Do all of them in the order of time; return when the last one has healed."""
-        moments = [(begin_s, False, number) for number, (begin_s, _, _) in enumerate(schedule)]
-        moments += [(end_s, True, number) for number, (_, end_s, _) in enumerate(schedule)]
-        for at_s, is_end, number in sorted(moments):
-            time.sleep(max(0.0, self._began_s + at_s - time.monotonic()))
-            fault = schedule[number][2]
-            if not is_end:
-                self._inject(fault, at_s)
-            elif fault in self._active:
-                self._heal(fault, at_s)
-
-    def heal_all(self) -> None:
-        """End what is not ended yet, and start what does not run."""
-        for fault in reversed(list(self._active)):
-            self._heal(fault)
-        self._lab.heal()
-        for name in self._lab.plan.names:
-            self._attempt(partial(self._lab.start, name), f"starting {name}")
-
-    def _inject(self, fault: Fault, at_s: float) -> None:
-        reason = fault.available(self._lab)
-        if reason is not None:
-            self._note("refused", fault, at_s)
-            self._say(f"{to_words(fault)}: refused: {reason}")
-            return
-        self._say(to_words(fault))
-        self._note("inject", fault, at_s)
-        self._active.append(fault)
-        self._attempt(partial(fault.inject, self._lab), to_words(fault))
-
-    def _heal(self, fault: Fault, at_s: float | None = None) -> None:
-        self._active.remove(fault)
-        self._attempt(partial(fault.heal, self._lab), f"healing {to_words(fault)}")
-        self._say(f"{to_words(fault)}: healed")
-        self._note("heal", fault, at_s)
-
-    def _note(
-        self, event: Literal["inject", "heal", "refused"], fault: Fault, at_s: float | None
-    ) -> None:
-        self._writer.fault(FaultEvent(self._now_s(), event, to_json(fault), at_s))
-
-    def _now_s(self) -> float:
-        return round(time.monotonic() - self._began_s, 3)
-
-    def _attempt(self, work: Callable[[], None], what: str) -> None:
-        try:
-            work()
-        except LabError as error:
-            self.complaints.append(Violation(FAULTS, self._now_s(), f"{what}: {error}"))
 
 
 def _make_folders(lab: Lab, clients: Sequence[Client]) -> None:

@@ -54,6 +54,25 @@ SCENARIOS: tuple[Scenario, ...] = (
         seconds=70,
     ),
     Scenario(
+        "stale-node-with-edits",
+        "Node 3 leaves, somebody edits files there with `pmxcfs -l`, and it comes back: the "
+        "others' tree wins, and what it wrote is kept.",
+        faults=(During(6, 14, "edit_alone node=3 files=5"),),
+        seconds=40,
+    ),
+    Scenario(
+        "slow-node",
+        "Node 1 hears and says little, and its corosync is restarted every 25 s, while nodes 2 and "
+        "3 write all the time (corosync issue 660): it must not stay unwritable.",
+        traffic=(*EVERYDAY, Updates(name="steady", every_s=0.2, on=("node2", "node3"))),
+        faults=(
+            During(5, 140, "link_quality from_=all to=node1 rate_kbit=2000"),
+            During(5, 140, "link_quality from_=node1 to=all rate_kbit=2000"),
+            *(During(10 + 25 * turn, 5, "restart_storm node=1 times=1") for turn in range(5)),
+        ),
+        seconds=170,
+    ),
+    Scenario(
         "no-majority",
         "All nodes are cut off from each other: nobody accepts a change, and none is lost.",
         faults=(During(8, 15, "partition groups=1/2/3"),),

@@ -15,7 +15,16 @@ def main() -> None:
 
 
 def _is_found(name: str) -> bool:
-    program = [sys.executable, "-m", "pmxcfs_lab", "run", "--scenario", "calm", "--seed", "1"]
+    program = [
+        sys.executable,
+        "-m",
+        "pmxcfs_lab",
+        "run",
+        "--scenario",
+        plants.scenario(name),
+        "--seed",
+        "1",
+    ]
     minutes = f"{plants.seconds(name) / 60:.3f}"
     completed = subprocess.run([*program, "--minutes", minutes, "--plant", name], check=False)
     return completed.returncode == 0

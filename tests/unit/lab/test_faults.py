@@ -9,6 +9,7 @@ import pytest
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.faults import catalogue
 from pmxcfs_lab.faults.applying import Active
+from pmxcfs_lab.faults.edits import EditAlone
 from pmxcfs_lab.faults.fault import Fault
 from pmxcfs_lab.faults.links import LinkQuality, OneWayLoss
 from pmxcfs_lab.faults.partitions import Bridge, Halves, Isolate, MajorityRing, Partition
@@ -47,11 +48,12 @@ def some_of_each() -> list[Fault]:
         for plan in (FIVE, SWITCHED, PLAN)
         for seed in range(20)
     ]
-    return [fault for fault in drawn if fault is not None]
+    return [EditAlone("node3"), *(fault for fault in drawn if fault is not None)]
 
 
-def test_every_kind_can_be_drawn() -> None:
-    assert {fault.name for fault in some_of_each()} == set(catalogue.CATALOGUE)
+def test_every_kind_can_be_drawn_but_what_overrules_the_others() -> None:
+    drawn = {fault.name for fault in some_of_each()[1:]}
+    assert drawn == set(catalogue.CATALOGUE) - {EditAlone.name}
 
 
 def test_json_gives_back_the_same_fault() -> None:

@@ -9,6 +9,7 @@ from pmxcfs_lab.runs.validators import (
     crashes,
     equality,
     guests,
+    keeping,
     locks,
     monotony,
     survival,
@@ -26,6 +27,7 @@ ALL: tuple[Validator, ...] = (
     Validator(locks.PROGRESS, "everybody who contends for a lock gets it", locks.progress),
     Validator(guests.NAME, "a guest's number is unique at every moment", guests.examine),
     Validator(equality.NAME, "all nodes show the same after healing", equality.examine),
+    Validator(keeping.NAME, "what a node wrote alone, and loses, is kept", keeping.examine),
     Validator(bounds.NAME, "no call is without an answer past its bound", bounds.examine),
     Validator(crashes.NAME, "no crash, traceback or unexpected log line", crashes.examine),
 )

@@ -29,7 +29,9 @@ def examine(facts: Facts) -> Finding:
         owed = [
             number
             for number, call in enumerate(updates)
-            if call.is_ok and (_is_synced(call, synced) or _is_shared(call, promises))
+            if call.is_ok
+            and not promises.works_alone(call.node, call.began_s, call.until_s)
+            and (_is_synced(call, synced) or _is_shared(call, promises))
         ]
         excused += sum(call.is_ok for call in updates) - len(owed)
         if owed:

@@ -1,5 +1,6 @@
 """What the validators of bounds, equality and crashes find, and what they let pass."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -52,6 +53,23 @@ def test_a_client_that_died_waits_for_nothing() -> None:
     story = Story()
     story.call("lock", "x", 1.0, 2 * BOUND_S, outcome="unknown", errno=DIED)
     assert story.violations("bounds") == ()
+
+
+@pytest.mark.parametrize("place", ["tree", "kept"])
+def test_what_a_node_wrote_alone_is_in_its_tree_or_in_one_that_it_kept(place: str) -> None:
+    story = Story()
+    story.fault(10.0, 20.0, "edit_alone", node="node1", files=2)
+    assert "are nowhere" in story.complaint("keeping")
+    digests = {
+        f"edits-node1/{number}": hashlib.sha256(f"edit {number}".encode()).hexdigest()
+        for number in (1, 2)
+    }
+    if place == "tree":
+        story.trees["node1"] = {path: {"sha256": digest} for path, digest in digests.items()}
+    else:
+        story.kept["node1"] = {"config.db.lost-1": digests}
+    assert story.finding("keeping").examined == 2
+    assert story.violations("keeping") == ()
 
 
 def test_nodes_that_show_the_same_are_equal() -> None:

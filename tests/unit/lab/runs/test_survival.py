@@ -122,6 +122,14 @@ def test_when_all_nodes_lose_power_only_what_was_fsynced_is_owed() -> None:
     assert len(story.violations("survival")) == 1
 
 
+def test_a_node_that_somebody_had_work_alone_promises_nothing() -> None:
+    story = Story()
+    story.update(1, 10.5)
+    story.call("fsync", "folder", 10.7, 10.8)
+    story.fault(10.0, 20.0, "edit_alone", node="node1", files=1)
+    assert story.violations("survival") == ()
+
+
 def test_a_violation_says_who_keeps_what_was_lost() -> None:
     story = Story()
     token = story.update(1, 1.0)
