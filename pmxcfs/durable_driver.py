@@ -34,7 +34,8 @@ QUIET_S = 10.0
 """Of many callers who give up at about the same time, one line tells."""
 
 ROLL_WAIT_S_MAX = 1.0
-"""How long a member may take to answer a call: it takes milliseconds, on a busy machine tenths."""
+"""How long a member may take to answer a call: it takes milliseconds, on a busy machine tenths. Nor
+is there more than one call in this time, however many want to know: all members have to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ class DurableDriver:
                 self._perform(self._node.pass_time(event.passed_s))
             else:
                 self._perform(self._node.step(event))
-        self._roll_changed.set()
+        changed, self._roll_changed = self._roll_changed, trio.Event()
+        changed.set()
 
     def learn_nodes(self, info: ClusterInfo) -> None:
         """Take over a new reading of corosync's configuration."""
@@ -172,10 +174,10 @@ class DurableDriver:
 
         Empty if that cannot be told: we are no member, or corosync does not carry our question.
         """
-        self._call()
-        with trio.move_on_after(ROLL_WAIT_S_MAX):
+        if self._is_call_over:
+            self._call()
+        with trio.move_on_at(self._called_at_s + ROLL_WAIT_S_MAX):
             while not self._node.roll.is_complete:
-                self._roll_changed = trio.Event()
                 await self._roll_changed.wait()
         return self._node.roll.answers
 
@@ -184,11 +186,15 @@ class DurableDriver:
 
         It is for who asks now and then: the first answer is about nobody.
         """
-        is_over = trio.current_time() - self._called_at_s >= ROLL_WAIT_S_MAX
-        if is_over or self._node.roll.is_complete:
+        if self._is_call_over or self._node.roll.is_complete:
             self._silent = sum(not is_here for is_here in self._node.roll.answers.values())
+        if self._is_call_over:
             self._call()
         return self._silent
+
+    @property
+    def _is_call_over(self) -> bool:
+        return trio.current_time() - self._called_at_s >= ROLL_WAIT_S_MAX
 
     def _call(self) -> None:
         self._called_at_s = trio.current_time()

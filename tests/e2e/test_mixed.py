@@ -215,3 +215,15 @@ def test_each_daemon_serves_the_database_that_the_other_wrote(lab: Lab, make_lab
         assert other.trees()["node1"] == expected
         lab.start(source)
         lab.wait(within_s=WITHIN_S)
+
+
+def test_the_state_says_who_answers_and_who_cannot_be_asked(lab: Lab, nodes: Nodes) -> None:
+    result = nodes["node1"].run(f"{PYTHON} -m pmxcfs.tools.ctl status --json")
+    members = json.loads(result.stdout)["status"]["members"]
+    assert {each["name"]: each["answers"] for each in members} == {
+        "node1": True,
+        "node2": None,
+        "node3": True,
+    }
+    shown = nodes["node1"].run(f"{PYTHON} -m pmxcfs.tools.ctl status")
+    assert (shown.rc, "no fault seen; it cannot be asked" in shown.stdout) == (0, True)

@@ -1,6 +1,6 @@
 """fsync on a cluster: what waits for what, for how long, and what a slow or broken disk does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from errno import EIO
 
 import pytest
@@ -233,6 +233,29 @@ async def test_who_does_not_answer_a_roll_call_costs_a_second_and_is_named(
 async def _answer_later(scene: Scene, *members: Member) -> None:
     await trio.sleep(ROLL_WAIT_S_MAX / 2)
     answer_roll(scene, *members)
+
+
+async def test_however_many_want_to_know_there_is_one_call_a_second(
+    autojump_clock: trio.testing.MockClock, scene: Scene, nursery: trio.Nursery
+) -> None:
+    answers: list[Mapping[NodeId, bool]] = []
+
+    async def ask() -> None:
+        answers.append(await scene.driver.call_roll())
+
+    for _ in range(50):
+        nursery.start_soon(ask)
+    await trio.testing.wait_all_tasks_blocked()
+    answer_roll(scene, TWO, THREE)
+    await trio.testing.wait_all_tasks_blocked()
+    await ask()
+    assert scene.driver.count_silent() == 0
+    assert answers == [{1: True, 2: True, 3: True}] * 51
+    calls = [message for message in scene.sent if message.type is MessageType.CALL]
+    assert len(calls) == 1
+    await trio.sleep(ROLL_WAIT_S_MAX)
+    assert scene.driver.count_silent() == 0
+    assert sum(message.type is MessageType.CALL for message in scene.sent) == 2
 
 
 async def test_a_roll_call_that_corosync_does_not_carry_names_nobody(
