@@ -20,6 +20,7 @@ from tests.e2e import ipc_client
 from tests.fuse.daemon import Daemon
 from tests.fuse.tools import (
     Answer,
+    ask_as,
     connect,
     descriptors_of,
     porter_of,
@@ -334,6 +335,28 @@ def test_no_request_does_harm(daemon: Daemon) -> None:
     assert porter_of(daemon) == porter
     assert (descriptors_of(porter), descriptors_of(daemon.pid)) <= descriptors
     assert resident_kib_of(porter) + resident_kib_of(daemon.pid) < memory_kib + 16 * 1024
+
+
+def test_no_request_of_the_group_changes_anything_or_shows_a_secret(daemon: Daemon) -> None:
+    chance = random.Random(20261130)
+    secret = daemon.mountpoint / "priv" / "key"
+    secret.parent.mkdir(exist_ok=True)
+    secret.write_bytes(b"the secret")
+    client = connect(daemon)
+    assert client.ask(FILE, b"priv/key\0") == (0, b"the secret")
+    questions = [
+        (chance.choice([*range(16), FILE, FILE]), _payload(chance, chance.randrange(700)))
+        for _ in range(1500)
+    ]
+    version = client.ask(1)
+    answers = ask_as(33, 33, daemon, questions)
+    assert isinstance(answers, list)
+    for (number, payload), (error, answer) in zip(questions, answers, strict=True):
+        assert b"the secret" not in answer, (number, payload)
+        assert not (error and answer)
+    assert client.ask(1) == version
+    client.close()
+    secret.unlink()
 
 
 def _payload(chance: random.Random, size: int) -> bytes:
