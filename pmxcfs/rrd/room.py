@@ -11,7 +11,7 @@ from pathlib import Path
 FILES_MAX = 32_768
 """Of nodes, guests and storages, those of the past among them: what no cluster has."""
 
-FREE_BYTES_MIN = 256 * 1024 * 1024
+FREE_BYTES_MIN = 64 * 1024 * 1024
 """What has to be left on that disk, on which the database may be as well."""
 
 COUNT_PERIOD_S = 60.0
