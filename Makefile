@@ -15,6 +15,7 @@ TOKEN ?=
 LINKS ?=
 SWITCH ?=
 TEST_LIMIT_S ?= 870
+VM_NODES ?= 1
 TEST_LEVELS := $(wildcard $(addprefix tests/,unit property golden sim fuse cluster e2e))
 
 BIN := .venv/bin
@@ -103,8 +104,12 @@ bench-check: setup ## whether a ratio to the reference, PMXCFS_REFERENCE, has fa
 e2e: setup ## the tests on labs alone; PROVIDER=docker runs them in containers, starting and stopping the engine (ARGS='-k healing')
 	@$(if $(ENGINE),$(ENGINE) run) $(BIN)/pytest --require=root,fuse,corosync --thorough tests/e2e $(ARGS)
 
+e2e-containers: setup ## the part of make e2e PROVIDER=docker that CI runs: image, cluster, locks, losses, a recorded database
+	@PROVIDER=docker ci/docker.sh run $(BIN)/pytest --require=root,fuse,corosync \
+	    $(patsubst %,tests/e2e/test_%.py,cluster lab locks losses recorded_database) $(ARGS)
+
 report-test: setup ## the lab's report in a real browser, Chromium without a screen (installs it on Debian)
-	@ci/chromium.sh && $(BIN)/pytest --require=chromium tests/report $(ARGS)
+	@ci/want.sh chromedriver chromium chromium-driver fonts-dejavu-core && $(BIN)/pytest --require=chromium tests/report $(ARGS)
 
 engine: ## install and start a container engine, for PROVIDER=docker
 	@ci/docker.sh start
@@ -112,9 +117,12 @@ engine: ## install and start a container engine, for PROVIDER=docker
 engine-stop: ## stop it again, if it was started here and runs no container
 	@ci/docker.sh stop
 
-vagrant-validate: ## check lab/Vagrantfile, if you have vagrant (Debian: apt-get install vagrant)
-	@command -v vagrant >/dev/null || { echo 'make vagrant-validate: nothing was checked: there is no vagrant here'; exit 2; }
-	@cd lab && for nodes in 3 4 5; do NODES=$$nodes vagrant validate --ignore-provider || exit; done
+vagrant-validate: ## check lab/Vagrantfile for 3, 4 and 5 nodes (installs vagrant on Debian)
+	@ci/want.sh vagrant vagrant
+	@cd lab && for nodes in 3 4 5; do NODES=$$nodes VAGRANT_CHECKPOINT_DISABLE=1 vagrant validate --ignore-provider || exit; done
+
+vm-test: setup ## lab/provision.sh in a real virtual machine, qemu without KVM, half an hour: VM_NODES=3 for a cluster
+	@NODES=$(VM_NODES) ci/vm-test.sh
 
 lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another, CRYPTO=on TOKEN=1000 LINKS=2 SWITCH=1, PROVIDER=docker for containers
 	@$(if $(ENGINE),$(ENGINE) start)
@@ -122,6 +130,9 @@ lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside anot
 
 lab-status: setup ## a table of the nodes: corosync, quorum, sync state, tree version, equal or not
 	@$(PMXCFS_LAB) status
+
+lab-watch: setup ## the same live, with faults and the calls of a run that goes on; Ctrl-C ends it
+	@$(PMXCFS_LAB) watch
 
 lab-exec: setup ## run a command on a node: NODE=2 CMD='ls /etc/pve >/tmp/list'
 	@$(PMXCFS_LAB) exec $(NODE) -- sh -c '$(subst ','\'',$(value CMD))'

@@ -224,10 +224,12 @@ def logs(
 
 
 app.command(name="scenarios")(cli_runs.list_scenarios)
-for verb in (cli_faults.fault, cli_faults.faults, cli_faults.heal, cli_looking.report):
+for verb in (cli_faults.fault, cli_faults.faults, cli_faults.heal):
     app.command()(verb)
 for run_verb in (cli_runs.run, cli_runs.replay, cli_runs.judge):
     app.command()(run_verb)
+app.command()(cli_looking.report)
+app.command()(cli_looking.watch)
 
 
 def main() -> None:

@@ -29,6 +29,9 @@ class Capability(StrEnum):
     HOST_FILES = "host_files"
     """Nodes see this machine's files, programs and libraries at the same paths."""
 
+    HOSTS_FILE = "hosts_file"
+    """A node knows names by its /etc/hosts alone; an engine's name service knows all nodes."""
+
     NINE_NODES = "nine_nodes"
     """A lab may have nine nodes."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
-from pmxcfs_lab.provider import Service
+from pmxcfs_lab.provider import Capability, Service
 from testinfra.host import Host
 
 from .test_mixed import ask
@@ -129,6 +129,7 @@ def test_starts_in_one_second_are_all_in_the_log(lab: Lab, nodes: Nodes) -> None
     lab.trees_are_equal()
 
 
+@pytest.mark.lab_has(Capability.HOSTS_FILE)
 def test_a_name_that_leads_nowhere_is_refused_with_advice(lab: Lab, nodes: Nodes) -> None:
     lab.stop("node3", [Service.PMXCFS])
     hosts = nodes["node3"].file("/etc/hosts").content

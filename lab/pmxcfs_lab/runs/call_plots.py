@@ -18,7 +18,7 @@ from bokeh.plotting import figure
 
 from pmxcfs_lab.runs import colours
 from pmxcfs_lab.runs.calls import Calls, Integers, Result
-from pmxcfs_lab.runs.canvas import LEFT_PX, Canvas, hover, name_rows, style_axes
+from pmxcfs_lab.runs.canvas import Canvas, hover, name_rows, style_axes
 from pmxcfs_lab.runs.sampling import Rates, rates
 
 MS_MIN = 0.01
@@ -40,7 +40,7 @@ def overview_plot(shared: Canvas, of_slices: Rates) -> figure:
         x_range=Range1d(start=0.0, end=shared.duration_s),
         tools=[],
         toolbar_location=None,
-        min_border_left=LEFT_PX,
+        min_border_left=shared.left_px,
         min_border_right=18,
         outline_line_color=None,
     )

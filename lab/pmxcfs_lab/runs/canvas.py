@@ -1,5 +1,6 @@
 """The empty plots of the report: one axis of time for all, one crosshair, zoom by dragging."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bokeh.models import (
@@ -22,8 +23,10 @@ from pmxcfs_lab.runs.colours import FAULT, VIOLATION
 from pmxcfs_lab.runs.folder import Violation
 from pmxcfs_lab.runs.timelines import Band
 
-LEFT_PX = 92
-"""Room for the names of rows; the same in all plots, so that their times are above each other."""
+LEFT_PX = (92, 220)
+"""The least and the most room for the names of rows."""
+
+LETTER_PX = 7.5
 
 TIME_LABEL = """
 const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1;
@@ -36,6 +39,7 @@ class Canvas:
     """What all plots of one page share.
 
     Attributes:
+        left_px: room for the names of rows, the same in all plots: times are above each other.
         x: the times shown, in s.
         cross: the line below the pointer.
         moment: the line at the moment that a link went to.
@@ -44,6 +48,7 @@ class Canvas:
     duration_s: float
     bands: list[Band]
     violations: tuple[Violation, ...]
+    left_px: int
     x: Range1d
     cross: Span = field(
         default_factory=lambda: Span(dimension="height", line_dash="dotted", name="cross")
@@ -63,7 +68,7 @@ class Canvas:
             x_range=self.x,
             tools=[],
             toolbar_location=None,
-            min_border_left=LEFT_PX,
+            min_border_left=self.left_px,
             min_border_right=18,
             min_border_top=8,
             outline_line_color=None,
@@ -102,11 +107,18 @@ class Canvas:
         plot.add_layout(self.moment)
 
 
-def canvas(duration_s: float, bands: list[Band], violations: tuple[Violation, ...]) -> Canvas:
-    """Return the shared parts for a run of this length."""
+def canvas(
+    duration_s: float,
+    bands: list[Band],
+    violations: tuple[Violation, ...],
+    names: Iterable[str] = (),
+) -> Canvas:
+    """Return the shared parts for a run of this length; `names` are those that rows will have."""
     end = max(duration_s, 1.0)
     x = Range1d(start=0.0, end=end, bounds=(0.0, end), min_interval=0.02, name="x")
-    return Canvas(end, bands, violations, x)
+    least, most = LEFT_PX
+    wanted = 20 + LETTER_PX * max((len(name) for name in names), default=0)
+    return Canvas(end, bands, violations, int(min(max(least, wanted), most)), x)
 
 
 def style_axes(plot: figure) -> None:

@@ -9,6 +9,7 @@ from bokeh.plotting import figure
 from pmxcfs_lab.runs import colours
 from pmxcfs_lab.runs.canvas import Canvas, hover, name_rows
 from pmxcfs_lab.runs.timelines import Band, Condition, Steps, Stretch
+from pmxcfs_lab.runs.words import span, state
 
 ROW_PX = 34
 FAULT_ROW_PX = 26
@@ -139,24 +140,6 @@ def _band_columns(bands: list[Band], rows: int) -> dict[str, list[object]]:
         "state": [state(band) for band in bands],
         "text": [f"{band.name}  {band.details}".strip() for band in bands],
     }
-
-
-def state(band: Band) -> str:
-    """Return what became of a fault, in words."""
-    if band.was_refused:
-        return "refused: it could not be had here"
-    return "healed" if band.is_healed else "not healed before the end"
-
-
-def span(start: float, end: float) -> str:
-    """Return a stretch of time as `1:02.5 to 1:07.0 (4.5 s)`."""
-    return f"{clock(start)} to {clock(end)} ({end - start:.1f} s)"
-
-
-def clock(t: float) -> str:
-    """Return a time as minutes, seconds and tenths."""
-    tenths = round(t * 10)
-    return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
 
 
 def version_plot(shared: Canvas, nodes: list[str], found: dict[str, Steps]) -> figure:

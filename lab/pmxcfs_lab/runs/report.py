@@ -16,10 +16,11 @@ from pmxcfs_lab.runs import colours, folder
 from pmxcfs_lab.runs.call_plots import Marks, overview_plot
 from pmxcfs_lab.runs.calls import Calls, Integers, Result, read_calls
 from pmxcfs_lab.runs.canvas import canvas
-from pmxcfs_lab.runs.node_plots import clock, condition_plot, fault_plot, state, version_plot
+from pmxcfs_lab.runs.node_plots import condition_plot, fault_plot, version_plot
 from pmxcfs_lab.runs.sampling import drawn, rates
 from pmxcfs_lab.runs.summary import call_table, tiles
 from pmxcfs_lab.runs.timelines import Band, Condition, Steps, Stretch, bands, stretches, versions
+from pmxcfs_lab.runs.words import clock, state
 
 PAGE = Path(__file__).parent / "page"
 
@@ -119,7 +120,8 @@ def page(recorded: Recorded, files: list[str]) -> str:
 
 def _plots(recorded: Recorded, chosen: Integers) -> dict[str, Model]:
     run = recorded.run
-    shared = canvas(recorded.duration_s, recorded.bands, run.violations)
+    names = (*run.nodes, *recorded.calls.clients)
+    shared = canvas(recorded.duration_s, recorded.bands, run.violations, names)
     marks = Marks(recorded.calls, chosen)
     nodes = list(run.nodes)
     plots = [

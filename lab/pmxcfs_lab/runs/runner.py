@@ -1,7 +1,8 @@
 """A run from its first to its last moment: lab up, traffic and faults, healing, judging."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.plan import Plan
 from pmxcfs_lab.provider import Say
 from pmxcfs_lab.record import Owner
+from pmxcfs_lab.runs.capture import capturing
 from pmxcfs_lab.runs.collecting import bring_home
 from pmxcfs_lab.runs.crew import Crew
 from pmxcfs_lab.runs.facts import read_facts
@@ -81,7 +83,7 @@ def perform(
             {node.name: node.binary for node in plan.nodes},
             tuple(kind.name for kind in scenario.traffic),
         )
-        with RunWriter(settings.folder, run) as writer:
+        with RunWriter(settings.folder, run) as writer, _captured(lab, settings.folder, say):
             complaints = _record(scenario, settings, lab, clients, schedule, writer, say)
             facts = read_facts(settings.folder)
             findings = {validator.name: validator.examine(facts) for validator in chosen}
@@ -93,6 +95,18 @@ def perform(
     finally:
         say("removing the lab")
         lab.down()
+
+
+@contextmanager
+def _captured(lab: Lab, folder: Path, say: Say) -> Iterator[None]:
+    """Have frames captured, unless the lab's own switch does so."""
+    if lab.plan.options.switch:
+        yield
+        return
+    with capturing(lab.name, folder) as reason:
+        if reason is not None:
+            say(f"no capture: {reason}")
+        yield
 
 
 def _record(

@@ -8,6 +8,7 @@ import numpy as np
 from pmxcfs_lab.runs.calls import Calls, Result
 from pmxcfs_lab.runs.sampling import percentile_ms
 from pmxcfs_lab.runs.timelines import Band, Condition, Stretch
+from pmxcfs_lab.runs.words import duration_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +73,6 @@ def _in_sync(stretches: list[Stretch]) -> str:
     total = sum(stretch.end - stretch.start for stretch in stretches)
     synced = sum(s.end - s.start for s in stretches if s.condition is Condition.SYNCED)
     return f"{100 * synced / total:.0f} %" if total else "-"
-
-
-def duration_text(ms: float | None) -> str:
-    """Return a latency for people: three digits at most."""
-    if ms is None:
-        return "-"
-    if ms >= 999.5:
-        return f"{ms / 1000:.3g} s"
-    return f"{ms:.3g} ms"
 
 
 def call_table(calls: Calls) -> list[CallRow]:

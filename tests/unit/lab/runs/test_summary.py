@@ -3,8 +3,9 @@
 import pytest
 from pmxcfs_lab.runs.calls import read_calls
 from pmxcfs_lab.runs.folder import CallEvent
-from pmxcfs_lab.runs.summary import call_table, duration_text, tiles
+from pmxcfs_lab.runs.summary import call_table, tiles
 from pmxcfs_lab.runs.timelines import Band, Condition, Stretch
+from pmxcfs_lab.runs.words import duration_text
 
 
 def call(number: int, kind: str, errno: str | None = None) -> CallEvent:
