@@ -42,6 +42,9 @@ help: ## this text
 setup: ## Debian packages, .venv and the built extension (the others call it; PYTHON=python3.12 chooses)
 	@ci/setup.sh
 
+compile: setup ## what every change runs through, with mypyc; setup does it once, the daemon runs the sources after a change of them
+	@$(BIN)/python -m pmxcfs.compile_build
+
 lock: ## pin the Python packages anew, with hashes, where pyproject.toml asks for it; UPGRADE=1 takes the newest of all
 	@ci/lock.sh
 
@@ -87,17 +90,17 @@ mutants: setup ## change the exact code bit by bit, see the tests fail: MUTANTS=
 	@nice $(BIN)/python -m tests.mutants.run $(if $(MUTANTS),--count $(MUTANTS)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(MODULES),--modules '$(MODULES)') $(if $(WORKERS),--workers $(WORKERS))
 
-bench: setup ## the mount's operations and IPC calls per second beside the reference's, which PMXCFS_REFERENCE names
+bench: compile ## the mount's operations and IPC calls per second beside the reference's, which PMXCFS_REFERENCE names
 	@$(BIN)/python -m bench.fs $(ARGS)
 	@[ -z "$$PMXCFS_REFERENCE" ] || $(BIN)/python -m bench.ipc
 
-bench-life: setup ## start, joining, memory and idling beside the reference, which PMXCFS_REFERENCE names: ARGS='--turns 1'
+bench-life: compile ## start, joining, memory and idling beside the reference, which PMXCFS_REFERENCE names: ARGS='--turns 1'
 	@$(BIN)/python -m bench.life $(ARGS)
 
-bench-growth: setup ## latencies in trees of 100 to 100 000 files, in clusters of 3 to 9 nodes: ARGS='--nodes-max 5'
+bench-growth: compile ## latencies in trees of 100 to 100 000 files, in clusters of 3 to 9 nodes: ARGS='--nodes-max 5'
 	@$(BIN)/python -m bench.growth $(ARGS)
 
-bench-check: setup ## whether a ratio to the reference, PMXCFS_REFERENCE, has fallen behind the recorded one
+bench-check: compile ## whether a ratio to the reference, PMXCFS_REFERENCE, has fallen behind the recorded one
 	@mkdir -p build && $(BIN)/python -m bench.fs --out build/figures.json $(ARGS) && \
 	    $(BIN)/python -m bench.check build/figures.json
 
@@ -143,5 +146,6 @@ lab-down: setup ## stop the cluster and remove what it left
 
 clean: ## remove .venv, the built extension and every cache
 	@rm -rf .venv build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf pmxcfs/_compiled
 	@rm -f pmxcfs/_{corosync,libfuse}*.so pmxcfs/_{corosync,libfuse}.c pmxcfs/_{corosync,libfuse}*.o
 	@find pmxcfs lab tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,6 +16,7 @@ readonly PYTHON=${PYTHON:-python3}
 readonly STEPS=4
 LOG=/dev/null
 child=
+is_new=
 
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
@@ -170,6 +171,7 @@ ensure_venv() {
     fi
     [ ! -e "$VENV" ] || say "      .venv is half-made or not ours: making it anew"
     rm -rf "$VENV"
+    is_new=1
     if ! run "python -m venv" "$PYTHON" -m venv "$VENV"; then
         last_lines
         fail "$PYTHON cannot make a venv."
@@ -197,6 +199,13 @@ install_python_packages() {
         fail "the Python packages are there, but do not import."
     }
     rm -f "$HALF_MADE"
+}
+
+# Once, for who comes with a new checkout: it takes a minute, and whoever works on the sources changes them.
+compile_for_speed() {
+    if [ -z "$is_new" ] || [ -n "${PMXCFS_INTERPRETED:-}" ]; then return; fi
+    run "compiling what every change runs through" "$VENV/bin/python" -m pmxcfs.compile_build ||
+        say "      it cannot be compiled here: the daemon runs the sources, and a change costs it more CPU; see $LOG"
 }
 
 # --- the stamp ---------------------------------------------------------------------------------------
@@ -242,6 +251,7 @@ main() {
     ensure_venv
     step 4 "Python packages (ci/locked) and the corosync extension"
     install_python_packages
+    compile_for_speed
     fingerprint >"$STAMP.new" && mv "$STAMP.new" "$STAMP"
     say "setup: done in $SECONDS s"
 }

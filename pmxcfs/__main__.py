@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pmxcfs import background
+from pmxcfs import background, compiled
 from pmxcfs.exits import ExitStatus
 from pmxcfs.options import (
     COROSYNC_CONF,
@@ -222,6 +222,7 @@ def main() -> NoReturn:
     ready = (lambda: None) if options.is_foreground else background.detach()
     # Imported after the fork and after --help and wrong options were answered.
     _import_structlog_alone()
+    compiled.prefer()
     from pmxcfs import daemon, logs
     from pmxcfs.supervision import supervisor
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from pmxcfs import instance, views
+from pmxcfs import compiled, instance, views
 from pmxcfs.address import own_address
 from pmxcfs.chronicle.recorder import HistoryRecorder, history_recorded
 from pmxcfs.clockwork import count_repetitions, tell_time
@@ -222,7 +222,7 @@ async def _serve(
             instance.pid_file(options.pid_file),
         ):
             mode = "standalone" if replica.is_standalone else "cluster"
-            log.info("ready", mode=mode, mountpoint=options.mountpoint)
+            log.info("ready", mode=mode, mountpoint=options.mountpoint, code=compiled.kind())
             ready()
             supervisor.tell_ready(f"{mode}, mounted on {options.mountpoint}")
             await mount.serve()

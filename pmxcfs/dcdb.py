@@ -38,7 +38,7 @@ COROSYNC_CONF = b"corosync.conf"
 LOST_PATHS_LOGGED_MAX = 20
 
 
-@value
+@value(frozen=True, slots=True)
 class Commit(Effect):
     """Write these changes to the database; nobody may hear of them before that is done.
 
@@ -49,7 +49,7 @@ class Commit(Effect):
     is_copy: bool = False
 
 
-@value
+@value(frozen=True, slots=True)
 class Forget(Effect):
     """Tell the kernel that what it cached of these entries is old; ``is_own``: we asked for it."""
 
@@ -57,12 +57,12 @@ class Forget(Effect):
     is_own: bool = False
 
 
-@value
+@value(frozen=True, slots=True)
 class ForgetAll(Effect):
     """Tell the kernel that everything it cached may be old."""
 
 
-@value
+@value(frozen=True, slots=True)
 class PublishCorosyncConf(Effect):
     """Bring the host's corosync.conf up to this text; with ``notify`` corosync reloads it."""
 
@@ -70,7 +70,7 @@ class PublishCorosyncConf(Effect):
     notify: bool
 
 
-@value
+@value(frozen=True, slots=True)
 class KeepLosingTree(Effect):
     """Before anything is committed, keep these entries: a synchronisation is about to drop them."""
 
@@ -78,14 +78,14 @@ class KeepLosingTree(Effect):
     now_s: int
 
 
-@value
+@value(frozen=True, slots=True)
 class MarkUnshared(Effect):
     """Before anything is committed, remember since which version no other node may have ours."""
 
     version: int
 
 
-@value
+@value(frozen=True, slots=True)
 class TreeShared(Effect):
     """All was committed, and a majority of the cluster has the same tree: forget the mark."""
 

@@ -47,7 +47,7 @@ QUEUE_BYTES_MAX = 64 * 1024 * 1024
 _EVENT_OVERHEAD_BYTES = 256
 
 
-@value
+@value(frozen=True, slots=True)
 class _Request:
     """A local caller's change, on its way to the replica."""
 

@@ -22,7 +22,7 @@ log = structlog.get_logger("status")
 PROTOCOL_VERSION = 0
 
 
-@value
+@value(frozen=True, slots=True)
 class RecordMetrics(Effect):
     """Write metrics, of whatever node, into their RRD file."""
 

@@ -40,14 +40,14 @@ from pmxcfs.waits.vigil import NodesNamed, Vigil, WatchEvent
 log = structlog.get_logger("dcdb")
 
 
-@value
+@value(frozen=True, slots=True)
 class QuorumChanged:
     """Corosync says that this partition is, or is no longer, quorate."""
 
     quorate: bool
 
 
-@value
+@value(frozen=True, slots=True)
 class VerifyDue:
     """It is time to compare the checksums of all members' trees."""
 

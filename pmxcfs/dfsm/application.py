@@ -8,7 +8,7 @@ from pmxcfs.identity import Member
 from pmxcfs.values import value
 
 
-@value
+@value(frozen=True, slots=True)
 class Delivery:
     """What came of applying one message: ``result`` as the caller sees it, negative errnos too."""
 
@@ -16,7 +16,7 @@ class Delivery:
     effects: tuple[Effect, ...] = ()
 
 
-@value
+@value(frozen=True, slots=True)
 class Comparison:
     """The verdict on everybody's states.
 

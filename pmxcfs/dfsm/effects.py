@@ -8,19 +8,19 @@ Ticket = NewType("Ticket", int)
 """Names one local caller who waits for a result."""
 
 
-@value
+@value(frozen=True, slots=True)
 class Effect:
     """Something to be done in the world outside the pure code."""
 
 
-@value
+@value(frozen=True, slots=True)
 class Multicast(Effect):
     """Send these bytes to every member, ourselves included."""
 
     data: bytes
 
 
-@value
+@value(frozen=True, slots=True)
 class Answer(Effect):
     """Wake a local caller. ``result`` is zero or a count; a negative errno is a refusal."""
 
@@ -28,14 +28,14 @@ class Answer(Effect):
     result: int
 
 
-@value
+@value(frozen=True, slots=True)
 class LeaveGroup(Effect):
     """Leave the group; come back afterwards unless ``for_good``."""
 
     for_good: bool
 
 
-@value
+@value(frozen=True, slots=True)
 class Send(Effect):
     """An application's wish to send a message to the group without waiting for its result.
 

@@ -4,19 +4,19 @@ from pmxcfs.identity import Member
 from pmxcfs.values import value
 
 
-@value
+@value(frozen=True, slots=True)
 class Connected:
     """We are about to join the group as ``me``; nothing sent earlier will come back."""
 
     me: Member
 
 
-@value
+@value(frozen=True, slots=True)
 class Disconnected:
     """The connection is gone, or we left: no more messages until we join again."""
 
 
-@value
+@value(frozen=True, slots=True)
 class ConfigurationChange:
     """The group has these members from here on in the total order."""
 
@@ -25,7 +25,7 @@ class ConfigurationChange:
     joined: tuple[Member, ...] = ()
 
 
-@value
+@value(frozen=True, slots=True)
 class Delivered:
     """A message, at its place in the total order. Own messages are delivered too."""
 
@@ -33,7 +33,7 @@ class Delivered:
     data: bytes
 
 
-@value
+@value(frozen=True, slots=True)
 class SendFailed:
     """A message that we gave to the group was not sent and will not be delivered."""
 

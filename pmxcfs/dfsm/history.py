@@ -25,7 +25,7 @@ _FOLD_DUE = 1024
 _MESSAGE = Struct("<IIQ")  # the sender's node id and process id, the number it gave the message
 
 
-@value
+@value(frozen=True, slots=True)
 class Point:
     """A place in a history: how many messages were applied, and the digest that stands for them."""
 

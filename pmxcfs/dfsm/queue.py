@@ -11,7 +11,7 @@ from pmxcfs.identity import Member
 from pmxcfs.values import value
 
 
-@value
+@value(frozen=True, slots=True)
 class HeldMessage:
     """A NORMAL message that waits; ``data`` is the whole of it, for sending it again."""
 

@@ -20,7 +20,7 @@ class WaitKind(Enum):
     OWN_MESSAGE = "our own message has not come back: leaving the group to join it again"
 
 
-@value
+@value(frozen=True, slots=True)
 class Wait:
     """One wait. As long as it is equal to the last one, nothing has moved.
 

@@ -38,7 +38,7 @@ class MessageType(IntEnum):
     VERIFY = 6
 
 
-@value
+@value(frozen=True, slots=True)
 class Epoch:
     """Names one synchronisation: ``owner``'s ``counter``-th configuration change, at ``time_s``.
 
@@ -57,7 +57,7 @@ class Epoch:
         return f"{self.owner.node_id}/{self.owner.pid}/{self.counter}"
 
 
-@value
+@value(frozen=True, slots=True)
 class BaseHeader:
     """The part that all headers share. ``type`` need not be one we know."""
 
@@ -67,7 +67,7 @@ class BaseHeader:
     time_s: int
 
 
-@value
+@value(frozen=True, slots=True)
 class NormalHeader:
     """The header of an application message; ``count`` numbers its sender's messages from 1."""
 
@@ -83,7 +83,7 @@ class NormalHeader:
         return _NORMAL.pack(kind, self.subtype, self.protocol_version, time_s, self.count)
 
 
-@value
+@value(frozen=True, slots=True)
 class StateHeader:
     """The header of a message of the protocol itself. ``type`` need not be one we know."""
 

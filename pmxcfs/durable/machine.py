@@ -41,12 +41,12 @@ or tell of a place that we no longer remember."""
 log = structlog.get_logger("dcdb")
 
 
-@value
+@value(frozen=True, slots=True)
 class SyncDisk(Effect):
     """Sync this node's disk: take a mark, sync, then give the mark to ``note_synced``."""
 
 
-@value
+@value(frozen=True, slots=True)
 class Mark:
     """Up to where the database had everything when a sync of the disk began."""
 

@@ -12,7 +12,7 @@ from pmxcfs.identity import NodeId
 from pmxcfs.values import value
 
 
-@value
+@value(frozen=True, slots=True)
 class Votes:
     """The nodes of the cluster's configuration with their votes.
 

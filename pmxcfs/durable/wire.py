@@ -39,7 +39,7 @@ class NewerProtocolError(ProtocolError):
     """The message is in a later version of the protocol, which we cannot read."""
 
 
-@value
+@value(frozen=True, slots=True)
 class Message:
     """A message without its sender, whom the group names."""
 

@@ -73,7 +73,7 @@ class Invalidator:
         self.told_names = 0
         self._is_stopping = False
         self._work = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="invalidation", daemon=True)
+        self._worker = threading.Thread(target=self._run, name="invalidation", daemon=True)
 
     @property
     def forgets_names(self) -> bool:
@@ -82,15 +82,15 @@ class Invalidator:
 
     def start(self) -> None:
         """Begin to tell the kernel."""
-        self._thread.start()
+        self._worker.start()
 
     def stop(self, within_s: float) -> bool:
         """Drop what is left to do and wait for the thread; false means that it did not end."""
         with self._work:
             self._is_stopping = True
             self._work.notify()
-        self._thread.join(within_s)
-        return not self._thread.is_alive()
+        self._worker.join(within_s)
+        return not self._worker.is_alive()
 
     def __len__(self) -> int:
         """Count what the kernel is still to be told."""

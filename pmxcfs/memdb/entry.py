@@ -21,7 +21,7 @@ class EntryType(IntEnum):
     FILE = 8
 
 
-@value
+@value(frozen=True, slots=True)
 class Entry:
     """A file or a directory. The root has inode 0, parent 0 and an empty name.
 
@@ -63,7 +63,7 @@ class Entry:
         )
 
 
-@value
+@value(frozen=True, slots=True)
 class Change:
     """What became of one inode: ``before`` is None for a new entry, ``after`` for a removed one.
 

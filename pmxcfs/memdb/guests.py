@@ -20,7 +20,7 @@ _NODE_NAME = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _CONFIG_NAME = re.compile(rb"([1-9][0-9]*)\.conf")
 
 
-@value
+@value(frozen=True, slots=True)
 class GuestPath:
     """What the path of a guest's configuration says: VM id, node and kind of guest."""
 
@@ -29,7 +29,7 @@ class GuestPath:
     kind: str
 
 
-@value
+@value(frozen=True, slots=True)
 class Guest:
     """A registered guest; ``version`` grows with every registration in this process."""
 

@@ -49,7 +49,7 @@ def tree_checksum(tree: Tree) -> bytes:
     return tree.checksum
 
 
-@value
+@value(frozen=True, slots=True)
 class Index:
     """What a tree looks like, without its contents. Two trees are equal if their indexes are.
 

@@ -48,7 +48,7 @@ def _growth_bytes(tree: Tree, write: Write) -> int:
     return 0 if entry is None else max(0, end - entry.size)
 
 
-@value
+@value(frozen=True, slots=True)
 class Level:
     """One limit has been reached by so many percent."""
 

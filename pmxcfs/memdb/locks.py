@@ -11,7 +11,7 @@ from pmxcfs.values import value
 LOCK_LIFETIME_S = 120
 
 
-@value
+@value(frozen=True, slots=True)
 class _Sighting:
     checksum: bytes
     since_s: int

@@ -30,7 +30,7 @@ from pmxcfs.memdb.workspace import Workspace
 from pmxcfs.values import value
 
 
-@value
+@value(frozen=True, slots=True)
 class Outcome:
     """What became of an operation.
 

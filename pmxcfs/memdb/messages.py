@@ -156,7 +156,7 @@ def decode_update(payload: bytes) -> Entry:
     )
 
 
-@value
+@value(frozen=True, slots=True)
 class _FileOperation:
     offset: int
     flags: int

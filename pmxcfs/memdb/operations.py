@@ -8,21 +8,21 @@ Source: docs/PROTOCOL.md, "Operations".
 from pmxcfs.values import value
 
 
-@value
+@value(frozen=True, slots=True)
 class Create:
     """Make an empty file; it must not exist."""
 
     path: bytes
 
 
-@value
+@value(frozen=True, slots=True)
 class Mkdir:
     """Make an empty directory; it must not exist."""
 
     path: bytes
 
 
-@value
+@value(frozen=True, slots=True)
 class Write:
     """Put ``data`` at ``offset`` (bytes) of an existing file.
 
@@ -36,7 +36,7 @@ class Write:
     truncate: bool = False
 
 
-@value
+@value(frozen=True, slots=True)
 class SetMtime:
     """Set the modification time (seconds, unsigned 32-bit); on a lock this is a refresh."""
 
@@ -44,14 +44,14 @@ class SetMtime:
     mtime: int
 
 
-@value
+@value(frozen=True, slots=True)
 class Delete:
     """Remove a file or an empty directory."""
 
     path: bytes
 
 
-@value
+@value(frozen=True, slots=True)
 class Rename:
     """Move a file or an empty directory, replacing what is at the target."""
 
@@ -59,7 +59,7 @@ class Rename:
     target: bytes
 
 
-@value
+@value(frozen=True, slots=True)
 class UnlockRequest:
     """Ask the member with the lowest node id to release a lock if it has expired."""
 
@@ -67,7 +67,7 @@ class UnlockRequest:
     checksum: bytes
 
 
-@value
+@value(frozen=True, slots=True)
 class Unlock:
     """Release an expired lock that still has this checksum (32 bytes)."""
 

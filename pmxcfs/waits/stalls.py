@@ -20,7 +20,7 @@ REPEAT_S_MIN, REPEAT_S_MAX = 60.0, 3600.0
 """As long as nothing changes it is said again, each time after twice as long, within a bound."""
 
 
-@value
+@value(frozen=True, slots=True)
 class Waiting:
     """A wait as it is told to people: what for, for whom (see ``culprits``), how long already."""
 

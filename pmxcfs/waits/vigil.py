@@ -24,7 +24,7 @@ from pmxcfs.waits.stalls import Stalls, Waiting, culprits
 _GROUP_EVENTS = (Connected, Disconnected, ConfigurationChange, Delivered, SendFailed)
 
 
-@value
+@value(frozen=True, slots=True)
 class TimePassed:
     """This process was able to work for ``passed_s`` more seconds.
 
@@ -34,14 +34,14 @@ class TimePassed:
     passed_s: float
 
 
-@value
+@value(frozen=True, slots=True)
 class RingSeen:
     """Corosync's quorum service says which nodes are in the ring; none while it is away."""
 
     node_ids: frozenset[NodeId]
 
 
-@value
+@value(frozen=True, slots=True)
 class NodesNamed:
     """Corosync's configuration names these nodes, and so many there are in the cluster."""
 

@@ -27,7 +27,7 @@ OTHER_EPOCH = Epoch(6, 800, LOW)
 CHECKSUM = b"c" * 32
 
 
-@value
+@value(frozen=True, slots=True)
 class Said(Effect):
     """An effect of the application's, to be recognised."""
 
