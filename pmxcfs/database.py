@@ -322,6 +322,9 @@ def _vet(connection: apsw.Connection) -> None:
 def _prepare(connection: apsw.Connection) -> None:
     if connection.pragma("page_count") == 0:
         connection.pragma("page_size", PAGE_BYTES)
+        # With a rollback journal this is on the disk when it returns. Made later, in the log, a
+        # loss of power could leave a file without its table, which no start would accept.
+        connection.execute(rows.CREATE_TABLE)
     mode = connection.pragma("journal_mode", "wal")
     if mode != "wal":
         raise StorageError(f"it has journal mode {mode!r} and cannot have a write-ahead log")

@@ -102,6 +102,9 @@ def up(
     switch: Annotated[
         bool, typer.Option("--switch", help="The lab's own switch carries the frames.")
     ] = False,
+    disk: Annotated[
+        bool, typer.Option("--disk", help="Databases lie on a disk layer that can fail.")
+    ] = False,
     within: Within = SETTLED_WITHIN_S,
 ) -> None:
     """Bring a lab up, or repair it if it is there; return when all nodes agree."""
@@ -113,7 +116,7 @@ def up(
     databases = {
         name: _existing(path) for name, path in parse_assignments(assignments, "FILE").items()
     }
-    options = Options(crypto=crypto, token_ms=token, links=links, switch=switch)
+    options = Options(crypto=crypto, token_ms=token, links=links, disk=disk, switch=switch)
     plan = make_plan(context.obj, nodes, binaries, local=local, options=options)
     for name in databases:
         plan.node(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pmxcfs_lab import seed, settings
 from pmxcfs_lab.corosync_conf import corosync_conf
+from pmxcfs_lab.disk.client import NodeDisk
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.layout import Layout, existing_labs
 from pmxcfs_lab.links.kernel import KernelLinks
@@ -102,6 +103,8 @@ class Lab:
             if is_new:
                 if plan.options != DEFAULT:
                     settings.configure(self._provider, plan)
+                for name in databases:
+                    self._mount_disk(name)
                 self._seed(plan, databases)
             else:
                 self.heal()
@@ -133,6 +136,7 @@ class Lab:
             self._provider.start(node, Service.COROSYNC)
             self._observer().wait_for_corosync([node], must_be_quorate=False)
         if Service.PMXCFS in services:
+            self._mount_disk(node)
             self._provider.start(node, Service.PMXCFS, local=local or self.plan.local)
 
     def stop(self, node: str, services: Sequence[Service] = ALL) -> None:
@@ -170,6 +174,17 @@ class Lab:
     def lacks_quality(self, quality: Quality) -> str | None:
         """Return why this lab's links can't be of such a quality, or None."""
         return self._links().lacks(quality)
+
+    def disk(self, node: str) -> NodeDisk:
+        """Return a node's disk layer.
+
+        Raises:
+            LabError: there is no such node, or the lab has no disk layers.
+        """
+        self.plan.node(node)
+        if not self.plan.options.disk:
+            raise LabError(f'Lab "{self.name}" has no disk layers.', "`up --disk`.")
+        return NodeDisk(self._provider, node)
 
     def switch(self) -> SwitchControl:
         """Return the lab's own switch.
@@ -224,6 +239,11 @@ class Lab:
     ) -> None:
         """Assert that all entries are the same on these nodes (default: all); see `Observer`."""
         self._observer().trees_are_equal(nodes, within_s=within_s)
+
+    def _mount_disk(self, node: str) -> None:
+        """Have the disk layer under the node's database, if this lab has such layers."""
+        if self.plan.options.disk:
+            self.disk(node).mount()
 
     def _links(self) -> SwitchControl | KernelLinks:
         record = self._layout.run / "links.json"
@@ -292,6 +312,7 @@ class Lab:
             self._observer().wait_for_corosync(plan.names, must_be_quorate=True)
         self._say("starting pmxcfs")
         for name in plan.names:
+            self._mount_disk(name)
             self._provider.start(name, Service.PMXCFS, local=plan.local)
 
 

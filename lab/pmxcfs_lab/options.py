@@ -19,12 +19,14 @@ class Options:
         crypto: corosync encrypts and signs.
         token_ms: how long corosync waits for its token.
         links: how many networks the nodes have in common.
+        disk: databases lie on a disk layer that can fail.
         switch: frames go through the lab's own switch, not the kernel's.
     """
 
     crypto: bool = False
     token_ms: int = TOKEN_MS
     links: int = 1
+    disk: bool = False
     switch: bool = False
 
     def __post_init__(self) -> None:

@@ -580,3 +580,15 @@ def test_a_database_in_memory_works_like_a_file() -> None:
     assert database.was_new
     assert entries(database.load()) == entries(memdb.tree)
     database.close()
+
+
+def test_a_new_database_that_lost_its_log_with_the_power_is_a_new_database(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    made = Database.open(tmp_path / "new" / "config.db", now_s=1)
+    left = tmp_path / "config.db"
+    left.write_bytes((tmp_path / "new" / "config.db").read_bytes())
+    made.close()
+    again = Database.open(left, now_s=2)
+    assert again.was_new
+    assert list(again.load().entries()) == [again.load().root]
+    again.close()

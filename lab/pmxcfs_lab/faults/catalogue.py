@@ -7,10 +7,12 @@ from random import Random
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from pmxcfs_lab.errors import LabError
+from pmxcfs_lab.faults.disks import BitFlips, DiskErrors, DiskFull, DiskSlow
 from pmxcfs_lab.faults.edits import EditAlone
 from pmxcfs_lab.faults.fault import Fault
 from pmxcfs_lab.faults.links import LinkQuality, OneWayLoss
 from pmxcfs_lab.faults.partitions import Bridge, Halves, Isolate, MajorityRing, Partition
+from pmxcfs_lab.faults.power import LostWrites, PowerOff, TornWrites
 from pmxcfs_lab.faults.services import Hang, Kill, RestartStorm, Stop
 from pmxcfs_lab.faults.shaping import EVERYBODY
 from pmxcfs_lab.plan import Plan, node_name
@@ -28,6 +30,13 @@ KINDS: tuple[type[Fault], ...] = (
     Hang,
     RestartStorm,
     EditAlone,
+    DiskFull,
+    DiskErrors,
+    DiskSlow,
+    BitFlips,
+    LostWrites,
+    TornWrites,
+    PowerOff,
 )
 
 CATALOGUE: Mapping[str, type[Fault]] = types.MappingProxyType({kind.name: kind for kind in KINDS})

@@ -23,7 +23,7 @@ from pmxcfs_lab.provider import Completed
 from tests.unit.lab.paper import PLAN, PaperNodes
 
 FIVE = make_plan("lab", 5)
-SWITCHED = make_plan("lab", 5, options=Options(switch=True))
+SWITCHED = make_plan("lab", 5, options=Options(switch=True, disk=True))
 
 
 @pytest.fixture

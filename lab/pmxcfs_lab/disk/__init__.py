@@ -1,0 +1,1 @@
+"""A disk that can fail: a pass-through file system that knows what has not been synced yet."""
