@@ -48,10 +48,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         "hanging-peer",
         "One daemon hangs while a member goes and comes: everybody else gets an answer in time.",
         faults=(
-            During(6, 45, "hang node=3"),
+            During(6, 70, "hang node=3"),
             During(9, 4, "kill node=2 service=pmxcfs"),
         ),
-        seconds=70,
+        seconds=95,
     ),
     Scenario(
         "stale-node-with-edits",
