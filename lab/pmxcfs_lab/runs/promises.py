@@ -22,8 +22,14 @@ PARTITIONS = frozenset({"isolate", "halves", "partition"})
 TANGLES = frozenset({"majority_ring", "bridge", "one_way_loss"})
 """Kinds of which nobody can say which nodes corosync will put into one ring."""
 
-SLOW_LINKS = frozenset({"link_quality"})
-"""Kinds with which corosync copes, mostly; when it does not, a node is seen without quorum."""
+SPARE_THE_RING = frozenset(
+    {"link_quality", "lost_writes", "torn_writes", "bit_flips"}
+    | {"disk_full", "disk_errors", "disk_slow"}
+)
+"""Kinds after which corosync still delivers what was sent, or shows that it does not."""
+
+FORGET = frozenset({"lost_writes", "torn_writes", "power_off", "bit_flips"})
+"""Kinds after which a node's disk lacks what was not synced, or all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,8 @@ def _cut(facts: Facts, node: str) -> Iterator[Interval]:
     spared = [
         Interval(span.began_s, _back_at(seen, span.ended_s, facts.final.t))
         for span in facts.spans
-        if span.service == "pmxcfs" and node in span.nodes(facts.run.nodes)
+        if (span.service == "pmxcfs" or span.kind in FORGET & SPARE_THE_RING)
+        and node in span.nodes(facts.run.nodes)
     ]
     for look, missing_s in _missing(seen, facts.final.t):
         if not any(time.meets(look, missing_s) for time in spared):
@@ -103,7 +110,7 @@ def _cuts_off(span: Span, node: str, names: Sequence[str]) -> bool:
         return node not in majority(span, names)
     if span.kind in TANGLES:
         return True
-    if span.kind in SLOW_LINKS:
+    if span.kind in SPARE_THE_RING:
         return False
     return node in span.nodes(names)
 
@@ -149,7 +156,7 @@ def _missing(seen: Sequence[Observation], end_s: float) -> Iterator[tuple[float,
 
 
 def _drops_what_is_not_synced(span: Span) -> bool:
-    return span.kind.startswith("power")
+    return span.kind in FORGET
 
 
 def _is_outage_of_all(span: Span, facts: Facts) -> bool:

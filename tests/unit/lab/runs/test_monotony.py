@@ -74,6 +74,6 @@ def test_a_node_that_lost_power_may_show_what_its_disk_had() -> None:
     story = Story()
     first, second = story.update(1, 1.0), story.update(2, 2.0)
     story.read(second, 3.0)
-    story.fault(10.0, 20.0, "power_cut", nodes=["node2"])
+    story.fault(10.0, 20.0, "power_off", nodes=["node2"])
     story.read(first, 25.0)
     assert story.violations("monotony") == ()

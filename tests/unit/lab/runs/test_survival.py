@@ -116,7 +116,7 @@ def test_after_a_fault_a_node_promises_nothing_until_it_was_seen_in_sync() -> No
 def test_when_all_nodes_lose_power_only_what_was_fsynced_is_owed() -> None:
     story = Story()
     story.update(1, 1.0)
-    story.fault(100.0, 110.0, "power_cut", nodes=["node1", "node2", "node3"])
+    story.fault(100.0, 110.0, "power_off", nodes=["node1", "node2", "node3"])
     assert story.violations("survival") == ()
     story.call("fsync", "folder", 1.2, 1.3)
     assert len(story.violations("survival")) == 1
