@@ -83,7 +83,8 @@ def run(
         binary = [str(plants.write_binary(plant, folder))]
         words += f" --plant {plant}"
     name = f"run-{seed}-{secrets.token_hex(3)}" if context.obj == "lab" else context.obj
-    plan = make_plan(name, count, _binaries(binary or [], count), options=Options(switch=switch))
+    options = Options(switch=switch, disk=chosen.disk and provider == DEFAULT)
+    plan = make_plan(name, count, _binaries(binary or [], count), options=options)
     settings = Settings(seed, seconds, words, folder, provider)
     out.print(f"to repeat it: {words}", markup=False)
     with _interrupted_by_sigterm():

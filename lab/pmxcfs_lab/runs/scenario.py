@@ -83,6 +83,7 @@ class Scenario:
         faults: at fixed times, or chosen by the seed.
         nodes: how many, unless the command line says otherwise.
         seconds: how long the traffic goes on, unless the command line says otherwise.
+        disk: databases lie on a disk layer that can fail, where the provider has one.
         validators: names of those whose claims must hold; all if empty.
     """
 
@@ -93,6 +94,7 @@ class Scenario:
     nodes: int = 3
     seconds: float = 60.0
     validators: tuple[str, ...] = ()
+    disk: bool = False
 
     def schedule(
         self, seed: int, plan: Plan, seconds: float

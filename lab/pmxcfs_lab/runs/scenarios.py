@@ -14,6 +14,7 @@ CHAOS = Scenario(
     "Faults that the seed chooses come and go under everyday traffic.",
     faults=Chaos(),
     seconds=300,
+    disk=True,
 )
 
 BRISK = Scenario(
@@ -59,6 +60,17 @@ SCENARIOS: tuple[Scenario, ...] = (
         "others' tree wins, and what it wrote is kept.",
         faults=(During(6, 14, "edit_alone node=3 files=5"),),
         seconds=40,
+    ),
+    Scenario(
+        "power-cut",
+        "All nodes lose power at once, twice, with all that their disks had not got: what was "
+        "fsynced is there afterwards, on all of them.",
+        faults=(
+            During(12, 5, "power_off nodes=1,2,3 seed=1"),
+            During(40, 5, "power_off nodes=1,2,3 seed=2 keep=0.5"),
+        ),
+        seconds=70,
+        disk=True,
     ),
     Scenario(
         "slow-node",
