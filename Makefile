@@ -145,6 +145,22 @@ lab-down: setup ## stop the cluster and remove what it left
 	@$(PMXCFS_LAB) down
 	@ci/docker.sh stop
 
+install: ## install the commands, their manual and the unit: PREFIX=/usr/local, DESTDIR=, PYTHON=python3 (docs/INSTALL.md)
+	@packaging/install.sh install
+
+uninstall: ## remove what make install has installed, and no data
+	@packaging/install.sh uninstall
+
+manual: setup ## manual pages and completions of all commands, the lab's among them, in build/manual
+	@PYTHONPATH=packaging $(BIN)/python -m manual build/manual pmxcfs pmxcfs-db pmxcfs-ctl pmxcfs-lab
+	@ls build/manual/man
+
+deb: ## a Debian package of what is committed, in build/deb: RELEASE=bookworm or trixie (else this machine's)
+	@packaging/build-deb.sh $(RELEASE)
+
+deb-test: setup ## build the packages, install them on new machines with systemd, use them, remove them (RELEASE=bookworm)
+	@$(BIN)/pytest --require=root,fuse tests/package $(if $(RELEASE),--release $(RELEASE)) $(ARGS)
+
 clean: ## remove .venv, the built extension and every cache
 	@rm -rf .venv build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@rm -rf pmxcfs/_compiled

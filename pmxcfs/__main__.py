@@ -79,7 +79,7 @@ class _Version(argparse.Action):
 
 def parse(arguments: list[str]) -> Options:
     """Return what the arguments say; exits with 0 after --help, 1 or 255 when they are wrong."""
-    parser = _parser()
+    parser = command_line()
     found, rest = parser.parse_known_args(arguments)
     unknown = [word for word in rest if word.startswith("-") and word != "-"]
     if unknown:
@@ -109,7 +109,8 @@ def parse(arguments: list[str]) -> Options:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser: what the manual page and the completions are made from."""
     parser = _Parser(
         prog="pmxcfs",
         description=DESCRIPTION,
