@@ -36,7 +36,7 @@ lay_out() {
     cat >"$1/debian/changelog" <<CHANGELOG
 pmxcfs ($(version)) $RELEASE; urgency=medium
 
-  * Built from revision $(git rev-parse HEAD); see CHANGELOG.md.
+  * Built from revision $(git rev-parse --short=12 HEAD), see CHANGELOG.md.
 
  -- pmxcfs developers <pmxcfs@localhost.localdomain>  $(git log -1 --format=%aD)
 CHANGELOG
