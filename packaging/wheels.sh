@@ -9,6 +9,11 @@ readonly INTO=$1 PYTHON=${PYTHON:-python3}
 readonly PIP=$INTO/venv/bin/pip
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 
+# rrdtool asks for a function that Python 3.13 has no more; it said yes on all that we run on.
+if "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then
+    export CFLAGS="${CFLAGS:-} -DPyEval_ThreadsInitialized()=1"
+fi
+
 wanted() { cat ci/locked/build.txt ci/locked/daemon.txt packaging/wheels.sh | sha256sum; "$PYTHON" --version; }
 
 if [ "$(cat "$INTO/done" 2>/dev/null)" != "$(wanted)" ]; then
