@@ -47,7 +47,7 @@ build_in() {
     cd "$1"
     export PYTHON DEBIAN_RELEASE=$NUMBER WHEELS=$OUT/wheels-$RELEASE
     packaging/wheels.sh "$WHEELS"
-    dpkg-buildpackage -b -us -uc
+    dpkg-buildpackage -b -us -uc -d  # what a build needs is listed in ci/apt-packages.txt, and was installed
 }
 
 install_tools() {
