@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 import trio
 
 from pmxcfs import logs
+from pmxcfs.replica import VerifyDue
 from pmxcfs.waits.vigil import TimePassed
 
 PERIOD_S = 0.5
 COUNT_PERIOD_S = 5.0
+VERIFY_PERIOD_S = 3600
 STEP_S_MAX = 1.0
 """Longer steps are cut: this process was stopped, and cannot say that others were silent."""
 
@@ -22,6 +24,13 @@ async def tell_time(*listeners: Callable[[Sequence[TimePassed]], None]) -> None:
         for tell in listeners:
             tell([TimePassed(min(now_s - told_s, STEP_S_MAX))])
         told_s = now_s
+
+
+async def verify_now_and_then(tell: Callable[[Sequence[VerifyDue]], None]) -> None:
+    """Have the members compare their trees now and then. Runs until cancelled."""
+    while True:
+        await trio.sleep(VERIFY_PERIOD_S)
+        tell([VerifyDue()])
 
 
 async def count_repetitions() -> None:

@@ -13,7 +13,7 @@ import trio
 from pmxcfs import compiled, instance, views
 from pmxcfs.address import own_address
 from pmxcfs.chronicle.recorder import HistoryRecorder, history_recorded
-from pmxcfs.clockwork import count_repetitions, tell_time
+from pmxcfs.clockwork import count_repetitions, tell_time, verify_now_and_then
 from pmxcfs.control import SOCKET_NAME, StatusSocket
 from pmxcfs.database import Database, write_database
 from pmxcfs.dcdb import PublishCorosyncConf
@@ -41,7 +41,7 @@ from pmxcfs.metrics.listener import MetricsListener
 from pmxcfs.metrics.parts import Parts
 from pmxcfs.options import Options
 from pmxcfs.recording import recording
-from pmxcfs.replica import QuorumChanged, Replica, VerifyDue
+from pmxcfs.replica import QuorumChanged, Replica
 from pmxcfs.rrd.writer import RrdWriter
 from pmxcfs.status.members import ClusterInfo
 from pmxcfs.status.state import ClusterStatus
@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from pmxcfs.corosync.publisher import Publisher
 
 log = structlog.get_logger("main")
-
-VERIFY_PERIOD_S = 3600
 
 
 def run(
@@ -307,7 +305,7 @@ async def _cluster_group(
         quorum = QuorumWatch(on_quorum, on_ring=on_ring)
         for task in (quorum.run, nodes.run, group.run, status_group.run):
             nursery.start_soon(task)
-        nursery.start_soon(_verify_now_and_then, driver)
+        nursery.start_soon(verify_now_and_then, driver.feed)
         nursery.start_soon(tell_time, driver.feed, status.feed)
         yield lambda: {
             "quorum": quorum.trouble,
@@ -333,12 +331,6 @@ def _publisher(driver: Driver, options: Options) -> "Publisher":
     driver.attach_publisher(put)
     driver.publish_corosync_conf()
     return publisher
-
-
-async def _verify_now_and_then(driver: Driver) -> None:
-    while True:
-        await trio.sleep(VERIFY_PERIOD_S)
-        driver.feed([VerifyDue()])
 
 
 async def _stop_on_signal(

@@ -15,28 +15,22 @@ pytestmark = pytest.mark.needs("root", "fuse")
 
 ROOT, GROUP = 0, grp.getgrnam("www-data").gr_gid
 
-WHILE_IT_RUNS = {
+FOR_GOOD = {
     "state": (0o750, ROOT),
     "state/.pmxcfs.lockfile": (0o600, ROOT),
     "state/config.db": (0o600, ROOT),
+    "run": (0o750, GROUP),
+    "rrd/pve-vm-9.0": (0o750, ROOT),
+    "rrd/pve-vm-9.0/100": (0o644, ROOT),
+}
+WHILE_IT_RUNS = FOR_GOOD | {
     "state/config.db-shm": (0o600, ROOT),
     "state/config.db-wal": (0o600, ROOT),
-    "run": (0o750, GROUP),
     "run/control.sock": (0o660, GROUP),
     "run/status.sock": (0o660, GROUP),
     "run.pid": (0o644, ROOT),
-    "rrd/pve-vm-9.0": (0o750, ROOT),
-    "rrd/pve-vm-9.0/100": (0o644, ROOT),
 }
-AFTER_ITS_END = {
-    "state": (0o750, ROOT),
-    "state/.pmxcfs.lockfile": (0o600, ROOT),
-    "state/config.db": (0o600, ROOT),
-    "run": (0o750, GROUP),
-    "run/cfs-restart-flag": (0o440, GROUP),
-    "rrd/pve-vm-9.0": (0o750, ROOT),
-    "rrd/pve-vm-9.0/100": (0o644, ROOT),
-}
+AFTER_ITS_END = FOR_GOOD | {"run/cfs-restart-flag": (0o440, GROUP)}
 
 
 def created(directory: Path, *ignored: Path) -> dict[str, tuple[int, int]]:
