@@ -199,6 +199,22 @@ def start(
 
 
 @app.command()
+def join(context: typer.Context, node: NodeArgument) -> None:
+    """Add a node to the running cluster, through corosync.conf in /etc/pve."""
+    opened = open_chosen(context)
+    opened.join(node_name(node))
+    _show(opened)
+
+
+@app.command()
+def remove(context: typer.Context, node: NodeArgument) -> None:
+    """Take a node out of the running cluster, and remove it with its data."""
+    opened = open_chosen(context)
+    opened.remove(node_name(node))
+    _show(opened)
+
+
+@app.command()
 def wait(
     context: typer.Context,
     nodes: Annotated[

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pmxcfs_lab import seed, settings
+from pmxcfs_lab import membership, resizing, seed, settings
 from pmxcfs_lab.corosync_conf import corosync_conf
 from pmxcfs_lab.disk.client import NodeDisk
 from pmxcfs_lab.errors import LabError
@@ -17,7 +17,16 @@ from pmxcfs_lab.lock import lab_lock
 from pmxcfs_lab.observer import SETTLED_WITHIN_S, Observer
 from pmxcfs_lab.options import DEFAULT
 from pmxcfs_lab.plan import Plan, parse_groups
-from pmxcfs_lab.provider import Capability, Completed, Groups, Provider, Say, Service
+from pmxcfs_lab.provider import (
+    AS_USUAL,
+    Capability,
+    Completed,
+    Groups,
+    Launch,
+    Provider,
+    Say,
+    Service,
+)
 from pmxcfs_lab.record import LabRecord, Owner, read_record, require_record
 from pmxcfs_lab.status import NodeStatus, Tree
 from pmxcfs_lab.switch.client import SwitchControl
@@ -126,18 +135,75 @@ class Lab:
             self._remove()
         return was_there
 
-    def start(self, node: str, services: Sequence[Service] = ALL, *, local: bool = False) -> None:
+    def start(
+        self,
+        node: str,
+        services: Sequence[Service] = ALL,
+        *,
+        local: bool = False,
+        launch: Launch = AS_USUAL,
+    ) -> None:
         """Start services of a node that do not run, corosync first.
 
         pmxcfs is started as soon as corosync answers, quorate or not, and is not waited for.
+        `launch` is how, where that differs from the usual; it needs a single service.
         """
         self.plan.node(node)
         if Service.COROSYNC in services and not self.plan.local:
-            self._provider.start(node, Service.COROSYNC)
+            self._provider.start(node, Service.COROSYNC, launch=launch)
             self._observer().wait_for_corosync([node], must_be_quorate=False)
         if Service.PMXCFS in services:
             self._mount_disk(node)
-            self._provider.start(node, Service.PMXCFS, local=local or self.plan.local)
+            self._provider.start(
+                node, Service.PMXCFS, local=local or self.plan.local, launch=launch
+            )
+
+    def start_unattended(self, node: str, service: Service) -> None:
+        """Start a service that may end at once; nothing is waited for."""
+        self.plan.node(node)
+        self._provider.start(node, service)
+
+    def publish_configuration(self, nodes: Sequence[str]) -> None:
+        """Give these nodes, who are quorate without the others, corosync.conf one version on."""
+        membership.publish(self._provider, self.plan, nodes)
+
+    def copy_configuration(self, from_: str, to: str) -> None:
+        """Give a node the corosync.conf and the key that another has."""
+        membership.copy(self._provider, from_, to)
+
+    def join(self, node: str) -> None:
+        """Add a node to a lab that runs, as an operator does, and wait until all agree.
+
+        Raises:
+            LabError: there is one of that name, the provider can't, or the lab is not well.
+        """
+        before = self.plan
+        after = resizing.with_node(before, node)
+        self._require_resizable()
+        self.wait()
+        with lab_lock(self._layout.lock) as guard_fd:
+            self._provider.up(after, guard_fd=guard_fd, say=self._say)
+            resizing.introduce(self._provider, before, after, node)
+            self._write_record(after, self._owner(), is_complete=True)
+        self.start(node)
+        self.wait()
+
+    def remove(self, node: str) -> None:
+        """Take a node out of a lab that runs, with its data, and wait until the others agree.
+
+        Raises:
+            LabError: it is the last one, the provider can't, or the others are not quorate.
+        """
+        after = resizing.without_node(self.plan, node)
+        self._require_resizable()
+        self.stop(node)
+        self.wait(after.names)
+        with lab_lock(self._layout.lock):
+            membership.publish(self._provider, after, after.names)
+            self._provider.remove(node)
+            shutil.rmtree(self._layout.node_state(node), ignore_errors=True)
+            self._write_record(after, self._owner(), is_complete=True)
+        self.wait()
 
     def stop(self, node: str, services: Sequence[Service] = ALL) -> None:
         """Stop services of a node cleanly, pmxcfs first."""
@@ -271,6 +337,14 @@ class Lab:
         if lacking:
             lines = [f"{what}: {advice}" for what, advice in lacking]
             raise LabError("This machine lacks what a lab needs.", "\n".join(lines))
+
+    def _require_resizable(self) -> None:
+        if Capability.RESIZING not in self._provider.capabilities or self.plan.local:
+            raise LabError("This lab cannot grow or shrink.", "`down`, and `up` with other nodes.")
+
+    def _owner(self) -> Owner | None:
+        record = read_record(self._layout.record)
+        return None if record is None else record.owner
 
     def _begin(self, plan: Plan, databases: Mapping[str, Path], owner: Owner | None) -> bool:
         """Return True if the lab is built from nothing, False if it is there and gets repaired."""

@@ -1,7 +1,7 @@
 """What the lab asks of whoever provides the nodes: namespaces, containers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -38,11 +38,30 @@ class Capability(StrEnum):
     TWO_LINKS = "two_links"
     """Nodes may have a second link."""
 
+    RESIZING = "resizing"
+    """A lab that runs may get and lose nodes."""
+
     SWITCH = "switch"
     """Frames may go through the lab's own switch."""
 
     NAMESPACES = "namespaces"
     """Nodes are processes of this machine, which the lab records itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a service is started, where that differs from the usual.
+
+    Attributes:
+        program: path of another executable, or None for the node's.
+        environment: what it has in its environment on top.
+    """
+
+    program: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+AS_USUAL = Launch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +119,9 @@ class Provider(Protocol):
         Stored files stay: the lab removes them.
         """
 
+    def remove(self, node: str) -> None:
+        """Remove one node; what it stored stays."""
+
     def running(self) -> tuple[str, ...]:
         """Return the names of all nodes that run, in order."""
 
@@ -111,7 +133,9 @@ class Provider(Protocol):
     def attach_argv(self, node: str, argv: Sequence[str]) -> list[str]:
         """Return the command for this machine that runs argv on the node with our terminal."""
 
-    def start(self, node: str, service: Service, *, local: bool = False) -> None:
+    def start(
+        self, node: str, service: Service, *, local: bool = False, launch: Launch = AS_USUAL
+    ) -> None:
         """Start the service; nothing happens if it runs. `local` adds -l to pmxcfs."""
 
     def stop(self, node: str, service: Service, *, within_s: float) -> None:

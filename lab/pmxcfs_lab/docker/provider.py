@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -13,7 +14,15 @@ from pmxcfs_lab.docker import compose_files, cuts, engine, requirements
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.layout import Layout
 from pmxcfs_lab.plan import Plan
-from pmxcfs_lab.provider import Capability, Completed, Groups, Say, Service
+from pmxcfs_lab.provider import (
+    AS_USUAL,
+    Capability,
+    Completed,
+    Groups,
+    Launch,
+    Say,
+    Service,
+)
 from pmxcfs_lab.record import read_record
 from pmxcfs_lab.switch.client import SwitchControl
 
@@ -76,6 +85,10 @@ class DockerProvider:
         shutil.rmtree(self._layout.run, ignore_errors=True)
         return any(found.values())
 
+    def remove(self, node: str) -> None:
+        """See Provider."""
+        raise LabError(f"{node} stays: a lab of containers cannot shrink.")
+
     def running(self) -> tuple[str, ...]:
         """See Provider."""
         return tuple(engine.running_services(self._project))
@@ -93,10 +106,12 @@ class DockerProvider:
         terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         return ["docker", "exec", "--interactive", *terminal, self._container(node), *argv]
 
-    def start(self, node: str, service: Service, *, local: bool = False) -> None:
+    def start(
+        self, node: str, service: Service, *, local: bool = False, launch: Launch = AS_USUAL
+    ) -> None:
         """See Provider."""
         extra = ["-l"] if local and service is Service.PMXCFS else []
-        self._ask(node, "start", service=service, extra=extra)
+        self._ask(node, "start", service=service, extra=extra, **asdict(launch))
 
     def stop(self, node: str, service: Service, *, within_s: float) -> None:
         """See Provider."""

@@ -15,6 +15,7 @@ from pmxcfs_lab.faults.partitions import Bridge, Halves, Isolate, MajorityRing, 
 from pmxcfs_lab.faults.power import LostWrites, PowerOff, TornWrites
 from pmxcfs_lab.faults.services import Hang, Kill, RestartStorm, Stop
 from pmxcfs_lab.faults.shaping import EVERYBODY
+from pmxcfs_lab.faults.versions import ClockSkew, OldConfiguration, OtherBinary
 from pmxcfs_lab.plan import Plan, node_name
 
 KINDS: tuple[type[Fault], ...] = (
@@ -37,6 +38,9 @@ KINDS: tuple[type[Fault], ...] = (
     LostWrites,
     TornWrites,
     PowerOff,
+    ClockSkew,
+    OtherBinary,
+    OldConfiguration,
 )
 
 CATALOGUE: Mapping[str, type[Fault]] = types.MappingProxyType({kind.name: kind for kind in KINDS})

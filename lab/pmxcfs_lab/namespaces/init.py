@@ -126,7 +126,12 @@ class Init:
             case "states":
                 return self._supervisor.states()
             case "start":
-                self._supervisor.start(request["service"], request["extra"])
+                self._supervisor.start(
+                    request["service"],
+                    request["extra"],
+                    request["program"],
+                    request["environment"],
+                )
                 return None
             case "signal":
                 number = signal.Signals[request["signal"]]

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,15 @@ from pmxcfs_lab.namespaces.node import PACKAGES, Node
 from pmxcfs_lab.namespaces.switched import SwitchedNetwork
 from pmxcfs_lab.options import Options
 from pmxcfs_lab.plan import NETWORK, NODES_MAX, Plan
-from pmxcfs_lab.provider import Capability, Completed, Groups, Say, Service
+from pmxcfs_lab.provider import (
+    AS_USUAL,
+    Capability,
+    Completed,
+    Groups,
+    Launch,
+    Say,
+    Service,
+)
 from pmxcfs_lab.record import read_record
 from pmxcfs_lab.switch.client import SwitchControl
 
@@ -73,6 +82,10 @@ class NamespacesProvider:
         shutil.rmtree(self._layout.run, ignore_errors=True)
         return removed
 
+    def remove(self, node: str) -> None:
+        """See Provider."""
+        self._remove([node])
+
     def running(self) -> tuple[str, ...]:
         """See Provider."""
         names = (name for name, _ in self._layout.node_processes() if name != SWITCH)
@@ -88,10 +101,12 @@ class NamespacesProvider:
         """See Provider."""
         return self._node(node).enter_argv(argv)
 
-    def start(self, node: str, service: Service, *, local: bool = False) -> None:
+    def start(
+        self, node: str, service: Service, *, local: bool = False, launch: Launch = AS_USUAL
+    ) -> None:
         """See Provider."""
         extra = ["-l"] if local and service is Service.PMXCFS else []
-        self._node(node).request("start", service=service, extra=extra)
+        self._node(node).request("start", service=service, extra=extra, **asdict(launch))
 
     def stop(self, node: str, service: Service, *, within_s: float) -> None:
         """See Provider."""

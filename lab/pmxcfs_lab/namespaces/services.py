@@ -32,8 +32,20 @@ class Supervisor:
         self._commands = commands
         self._running = {name: Running() for name in commands}
 
-    def start(self, name: str, extra: list[str]) -> None:
+    def start(
+        self,
+        name: str,
+        extra: list[str],
+        program: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start the service with further arguments, unless it runs.
+
+        Args:
+            name: of the service.
+            extra: arguments behind its usual ones.
+            program: another executable, instead of its own.
+            environment: variables on top of ours.
 
         Raises:
             OSError: its program cannot be executed.
@@ -41,14 +53,15 @@ class Supervisor:
         service = self._running[name]
         if service.pid is not None:
             return
-        command = [*self._commands[name], *extra]
+        own, *arguments = self._commands[name]
+        command = [program or own, *arguments, *extra]
         log = os.open(LOGS / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             os.write(log, f"--- lab: starting {' '.join(command)}\n".encode())
             service.pid = os.posix_spawnp(
                 command[0],
                 command,
-                os.environ,
+                {**os.environ, **(environment or {})},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, log, 1),

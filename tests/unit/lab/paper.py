@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pmxcfs_lab.plan import NETWORK, Plan, make_plan
-from pmxcfs_lab.provider import Capability, Completed, Groups, Say, Service
+from pmxcfs_lab.provider import AS_USUAL, Capability, Completed, Groups, Launch, Say, Service
 from pmxcfs_lab.switch.client import SwitchControl
 
 PLAN = make_plan("lab", 2)
@@ -35,6 +35,9 @@ class PaperNodes:
         self.asked.append("down")
         return True
 
+    def remove(self, node: str) -> None:
+        self.asked.append(f"remove {node}")
+
     def running(self) -> tuple[str, ...]:
         return PLAN.names
 
@@ -47,8 +50,11 @@ class PaperNodes:
     def attach_argv(self, node: str, argv: Sequence[str]) -> list[str]:
         return ["enter", node, *argv]
 
-    def start(self, node: str, service: Service, *, local: bool = False) -> None:
-        self.asked.append(f"start {node} {service}{' -l' if local else ''}")
+    def start(
+        self, node: str, service: Service, *, local: bool = False, launch: Launch = AS_USUAL
+    ) -> None:
+        how = "" if launch == AS_USUAL else f" {launch.program} {dict(launch.environment)}"
+        self.asked.append(f"start {node} {service}{' -l' if local else ''}{how}")
         if node not in self.exits:
             self.serving.add((node, service))
 

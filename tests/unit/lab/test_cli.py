@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 VERBS = (
     *("up", "status", "exec", "down", "partition", "heal"),
     *("kill", "stop", "start", "logs", "wait", "list"),
-    *("fault", "faults"),
+    *("fault", "faults", "join", "remove"),
 )
 
 

@@ -23,6 +23,7 @@ from pmxcfs_lab.provider import Completed
 from tests.unit.lab.paper import PLAN, PaperNodes
 
 FIVE = make_plan("lab", 5)
+MIXED = make_plan("lab", 3, {"node2": "/usr/bin/other"})
 SWITCHED = make_plan("lab", 5, options=Options(switch=True, disk=True))
 
 
@@ -45,7 +46,7 @@ def some_of_each() -> list[Fault]:
     drawn = [
         kind.draw(Random(seed), plan)
         for kind in catalogue.KINDS
-        for plan in (FIVE, SWITCHED, PLAN)
+        for plan in (FIVE, SWITCHED, MIXED, PLAN)
         for seed in range(20)
     ]
     return [EditAlone("node3"), *(fault for fault in drawn if fault is not None)]

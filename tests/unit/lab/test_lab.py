@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pmxcfs_lab import resizing
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import Layout
@@ -207,3 +208,24 @@ def test_a_plan_with_options_outlives_its_json() -> None:
 def test_options_that_cannot_be_are_refused(token_ms: int, links: int) -> None:
     with pytest.raises(LabError):
         Options(token_ms=token_ms, links=links)
+
+
+def test_a_plan_gets_and_loses_nodes_and_keeps_their_order() -> None:
+    five = resizing.with_node(make_plan("lab", 4, network="10.97.7"), "node7")
+    assert five.names == ("node1", "node2", "node3", "node4", "node7")
+    assert five.node("node7").address == "10.97.7.7"
+    assert resizing.without_node(five, "node2").names == ("node1", "node3", "node4", "node7")
+    with pytest.raises(LabError, match="already"):
+        resizing.with_node(five, "node7")
+    with pytest.raises(LabError, match="last node"):
+        resizing.without_node(make_plan("lab", 1), "node1")
+
+
+def test_a_lab_that_cannot_be_resized_says_so_and_stays(lab: Lab, paper: PaperNodes) -> None:
+    lab.up(PLAN)
+    paper.asked.clear()
+    with pytest.raises(LabError, match="cannot grow or shrink"):
+        lab.join("node3")
+    with pytest.raises(LabError, match="cannot grow or shrink"):
+        lab.remove("node2")
+    assert paper.asked == []
