@@ -13,6 +13,7 @@ PROVIDER ?=
 CRYPTO ?=
 TOKEN ?=
 LINKS ?=
+QDEVICE ?=
 SWITCH ?=
 DISK ?=
 TEST_LIMIT_S ?= 870
@@ -22,7 +23,7 @@ TEST_LEVELS := $(wildcard $(addprefix tests/,unit property golden sim fuse clust
 BIN := .venv/bin
 PMXCFS_LAB := $(BIN)/pmxcfs-lab --lab $(LAB)
 LAB_OPTIONS = $(if $(filter on,$(CRYPTO)),--crypto) $(if $(TOKEN),--token $(TOKEN)) $(if $(LINKS),--links $(LINKS)) \
-    $(if $(filter 1 on,$(SWITCH)),--switch) $(if $(filter 1 on,$(DISK)),--disk)
+    $(if $(filter 1 on,$(QDEVICE)),--qdevice) $(if $(filter 1 on,$(SWITCH)),--switch) $(if $(filter 1 on,$(DISK)),--disk)
 SIM_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
     $(if $(filter command environment,$(word 1,$(origin NODES))),--nodes $(NODES))
 export PYTHON PROVIDER
@@ -128,7 +129,7 @@ vagrant-validate: ## check lab/Vagrantfile for 3, 4 and 5 nodes (installs vagran
 vm-test: setup ## lab/provision.sh in a real virtual machine, qemu without KVM, half an hour: VM_NODES=3 for a cluster
 	@NODES=$(VM_NODES) ci/vm-test.sh
 
-lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another, CRYPTO=on TOKEN=1000 LINKS=2 SWITCH=1 DISK=1, PROVIDER=docker for containers
+lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another, CRYPTO=on TOKEN=1000 LINKS=2 QDEVICE=1 SWITCH=1 DISK=1, PROVIDER=docker for containers
 	@$(if $(ENGINE),$(ENGINE) start)
 	@$(PMXCFS_LAB) up --nodes $(NODES) $(LAB_OPTIONS)
 

@@ -104,7 +104,7 @@ install_packages() {
         "apt-get install --no-install-recommends ${missing//$'\n'/ }"
     say "      missing: ${missing//$'\n'/ }"
     # A service manager would start what comes with us on the host. Nobody asked for that.
-    grep -x -e corosync -e rrdcached <<<"$missing" >>"$SERVICES_TO_DISABLE"
+    grep -x -e corosync -e corosync-qdevice -e corosync-qnetd -e rrdcached <<<"$missing" >>"$SERVICES_TO_DISABLE"
     if [ -n "$(dpkg --audit 2>/dev/null)" ]; then
         run "finishing an interrupted dpkg" dpkg --configure -a || say "      dpkg --configure -a failed; trying on"
     fi

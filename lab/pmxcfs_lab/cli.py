@@ -99,6 +99,9 @@ def up(
         int, typer.Option("--token", metavar="MS", help="How long corosync waits for its token.")
     ] = TOKEN_MS,
     links: Annotated[int, typer.Option("--links", help="Networks the nodes have: 1 or 2.")] = 1,
+    qdevice: Annotated[
+        bool, typer.Option("--qdevice", help="One host more, with a vote: corosync-qnetd.")
+    ] = False,
     switch: Annotated[
         bool, typer.Option("--switch", help="The lab's own switch carries the frames.")
     ] = False,
@@ -116,7 +119,9 @@ def up(
     databases = {
         name: _existing(path) for name, path in parse_assignments(assignments, "FILE").items()
     }
-    options = Options(crypto=crypto, token_ms=token, links=links, disk=disk, switch=switch)
+    options = Options(
+        crypto=crypto, token_ms=token, links=links, qdevice=qdevice, disk=disk, switch=switch
+    )
     plan = make_plan(context.obj, nodes, binaries, local=local, options=options)
     for name in databases:
         plan.node(name)

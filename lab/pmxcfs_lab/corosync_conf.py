@@ -22,7 +22,7 @@ nodelist {{
 }}
 
 quorum {{
-  provider: corosync_votequorum
+  provider: corosync_votequorum{device}
 }}
 
 system {{
@@ -47,6 +47,18 @@ NODE_TEMPLATE = """\
 {addresses}
   }}"""
 
+DEVICE_TEMPLATE = """
+  device {{
+    model: net
+    votes: 1
+    net {{
+      host: {address}
+      tls: off
+      algorithm: ffsplit
+    }}
+  }}"""
+"""No certificates: the network is the lab's own."""
+
 LINK_TEMPLATE = """\
   interface {{
     linknumber: {link}
@@ -62,6 +74,7 @@ def corosync_conf(plan: Plan, config_version: int = 1) -> str:
         secauth="on" if plan.options.crypto else "off",
         cipher="aes256" if plan.options.crypto else "none",
         hash="sha256" if plan.options.crypto else "none",
+        device="" if plan.witness is None else DEVICE_TEMPLATE.format(address=plan.witness.address),
         links="\n".join(LINK_TEMPLATE.format(link=link) for link in range(plan.options.links)),
         nodes="\n".join(_node_section(node, plan.options.links) for node in plan.nodes),
     )
@@ -74,7 +87,7 @@ def hosts(plan: Plan) -> str:
     refuses to start otherwise.
     """
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
-    lines += [f"{node.address} {node.name}" for node in plan.nodes]
+    lines += [f"{plan.node(name).address} {name}" for name in plan.hosts]
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pmxcfs_lab import membership, resizing, seed, settings
+from pmxcfs_lab import membership, qdevice, resizing, seed, settings
 from pmxcfs_lab.corosync_conf import corosync_conf
 from pmxcfs_lab.disk.client import NodeDisk
 from pmxcfs_lab.errors import LabError
@@ -105,7 +105,7 @@ class Lab:
         for path in databases.values():
             seed.check_database(path)
         plan = self._place(plan)
-        self._require_everything()
+        self._require_everything(plan)
         with lab_lock(self._layout.lock) as guard_fd:
             is_new = self._begin(plan, databases, owner)
             self._provider.up(plan, guard_fd=guard_fd, say=self._say)
@@ -152,6 +152,8 @@ class Lab:
         if Service.COROSYNC in services and not self.plan.local:
             self._provider.start(node, Service.COROSYNC, launch=launch)
             self._observer().wait_for_corosync([node], must_be_quorate=False)
+            if self.plan.options.qdevice:
+                qdevice.start_device(self._provider, node)
         if Service.PMXCFS in services:
             self._mount_disk(node)
             self._provider.start(
@@ -326,14 +328,15 @@ class Lab:
         for capability, is_wanted in (
             (Capability.TWO_LINKS, plan.options.links > 1),
             (Capability.SWITCH, plan.options.switch),
+            (Capability.WITNESS, plan.options.qdevice),
         ):
             if is_wanted and capability not in self._provider.capabilities:
                 raise LabError(f"The provider {self._provider_name} does not have {capability}.")
         nodes = tuple(replace(node, network=self._provider.network) for node in plan.nodes)
         return replace(plan, nodes=nodes)
 
-    def _require_everything(self) -> None:
-        lacking = self._provider.missing()
+    def _require_everything(self, plan: Plan) -> None:
+        lacking = [*self._provider.missing(), *(qdevice.missing() if plan.options.qdevice else ())]
         if lacking:
             lines = [f"{what}: {advice}" for what, advice in lacking]
             raise LabError("This machine lacks what a lab needs.", "\n".join(lines))
@@ -384,6 +387,11 @@ class Lab:
             for name in plan.names:
                 self._provider.start(name, Service.COROSYNC)
             self._observer().wait_for_corosync(plan.names, must_be_quorate=True)
+            if plan.options.qdevice:
+                self._say("starting the quorum device")
+                qdevice.start_witness(self._provider)
+                for name in plan.names:
+                    qdevice.start_device(self._provider, name)
         self._say("starting pmxcfs")
         for name in plan.names:
             self._mount_disk(name)

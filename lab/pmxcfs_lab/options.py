@@ -19,6 +19,7 @@ class Options:
         crypto: corosync encrypts and signs.
         token_ms: how long corosync waits for its token.
         links: how many networks the nodes have in common.
+        qdevice: a further host runs corosync-qnetd, and has a vote.
         disk: databases lie on a disk layer that can fail.
         switch: frames go through the lab's own switch, not the kernel's.
     """
@@ -26,6 +27,7 @@ class Options:
     crypto: bool = False
     token_ms: int = TOKEN_MS
     links: int = 1
+    qdevice: bool = False
     disk: bool = False
     switch: bool = False
 

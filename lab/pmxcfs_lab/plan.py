@@ -11,6 +11,10 @@ from pmxcfs_lab.options import DEFAULT, Options
 NODES_MAX = 9
 """More nodes than this make corosync's timing on one machine a matter of luck."""
 
+WITNESS = "qnetd"
+WITNESS_ID = 100
+"""Name and number of the host that only has a vote; the number is no node id of corosync's."""
+
 NETWORK = "10.97.0"
 """First three octets of all nodes' addresses where a lab has a network that nobody else sees."""
 
@@ -32,7 +36,7 @@ class NodePlan:
     @property
     def name(self) -> str:
         """The host name."""
-        return f"node{self.node_id}"
+        return WITNESS if self.node_id == WITNESS_ID else f"node{self.node_id}"
 
     @property
     def address(self) -> str:
@@ -66,13 +70,24 @@ class Plan:
         """The nodes' names in order."""
         return tuple(node.name for node in self.nodes)
 
+    @property
+    def witness(self) -> NodePlan | None:
+        """The host that runs corosync-qnetd, if there is one."""
+        return NodePlan(WITNESS_ID, network=self.nodes[0].network) if self.options.qdevice else None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of all machines: the nodes, and the witness."""
+        return self.names if self.witness is None else (*self.names, WITNESS)
+
     def node(self, name: str) -> NodePlan:
-        """Return the node of that name.
+        """Return the node, or the witness, of that name.
 
         Raises:
             LabError: the lab has no such node.
         """
-        for node in self.nodes:
+        machines = self.nodes if self.witness is None else (*self.nodes, self.witness)
+        for node in machines:
             if node.name == name:
                 return node
         raise LabError(f'Lab "{self.lab}" has no {name}.', f"It has {', '.join(self.names)}.")
@@ -127,11 +142,13 @@ def make_plan(
 
 
 def node_name(text: str) -> str:
-    """Return "node2" for "2" as well as for "node2".
+    """Return "node2" for "2" as well as for "node2", and "qnetd" for the witness.
 
     Raises:
         LabError: the text names no node.
     """
+    if text.strip() == WITNESS:
+        return WITNESS
     match = re.fullmatch(r"(?:node)?([1-9])", text.strip())
     if match is None:
         raise LabError(f'"{text}" is no node.', "Say 2 or node2.")

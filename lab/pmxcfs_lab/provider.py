@@ -38,6 +38,9 @@ class Capability(StrEnum):
     TWO_LINKS = "two_links"
     """Nodes may have a second link."""
 
+    WITNESS = "witness"
+    """A further host may run corosync-qnetd."""
+
     RESIZING = "resizing"
     """A lab that runs may get and lose nodes."""
 

@@ -28,7 +28,8 @@ class Isolate(LinkFault):
 
     def rules(self, plan: Plan) -> tuple[Rule, ...]:
         """See LinkFault."""
-        return cuts_between(((self.node,), _others(plan, self.node)))
+        others = tuple(name for name in plan.hosts if name != self.node)
+        return cuts_between(((self.node,), others))
 
 
 @dataclass(frozen=True, slots=True)

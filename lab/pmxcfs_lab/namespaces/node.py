@@ -151,7 +151,7 @@ class Node:
             state=str(self._layout.node_state(node.name)),
             control=str(self._layout.control(node.name)),
             hosts=hosts(plan),
-            corosync_conf=None if plan.local else corosync_conf(plan),
+            corosync_conf=None if plan.local or node == plan.witness else corosync_conf(plan),
             commands={Service.COROSYNC: ["corosync", "-f"], Service.PMXCFS: [binary, "-f"]},
             overlay=NO_OVERLAY not in os.environ,
         )

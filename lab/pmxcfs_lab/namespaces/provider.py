@@ -64,7 +64,7 @@ class NamespacesProvider:
         self._layout.run.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._layout.state.mkdir(mode=0o755, parents=True, exist_ok=True)
         network, is_new = self._ensure_network(plan.options, guard_fd)
-        nodes = [self._node(name) for name in plan.names]
+        nodes = [self._node(name) for name in plan.hosts]
         if is_new:  # nodes that lost their switch have no cable any more
             self._remove([node.name for node in nodes])
         absent = [node for node in nodes if not node.is_running()]
