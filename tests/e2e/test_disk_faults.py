@@ -99,6 +99,7 @@ def test_a_node_that_lost_what_it_had_not_synced_takes_it_from_the_others(
     assert read(lab, "node2", 400) == ["whole"] * COUNT
 
 
+@pytest.mark.thorough
 def test_a_full_disk_keeps_one_node_from_changes_until_there_is_room(lab: Lab) -> None:
     active = Active(lab)
     active.inject(DiskFull("node3"))
@@ -126,6 +127,7 @@ def test_a_disk_that_fails_to_write_stops_its_node_and_nobody_else(lab: Lab) -> 
     assert read(lab, "node3", 600) == ["whole"] * COUNT
 
 
+@pytest.mark.thorough
 def test_a_slow_disk_delays_its_node(lab: Lab) -> None:
     active = Active(lab)
     active.inject(DiskSlow("node2", delay_ms=100.0))

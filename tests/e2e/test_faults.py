@@ -74,6 +74,17 @@ def test_a_daemon_that_hangs_is_there_and_answers_nothing(lab: Lab, nodes: Nodes
     lab.trees_are_equal()
 
 
+@pytest.mark.thorough
+def test_a_corosync_that_hangs_costs_its_node_the_quorum(lab: Lab, nodes: Nodes) -> None:
+    active = Active(lab)
+    active.inject(Hang("node1", "corosync"))
+    lab.wait(["node2", "node3"], within_s=FELT_WITHIN_S)
+    active.heal(Hang("node1", "corosync"))
+    assert quorate(lab) == set(lab.plan.names)
+    lab.trees_are_equal()
+
+
+@pytest.mark.thorough
 def test_a_storm_of_restarts_ends_with_all_nodes_equal(lab: Lab, nodes: Nodes) -> None:
     active = Active(lab)
     before = nodes["node2"].run("pidof corosync").stdout

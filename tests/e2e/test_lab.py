@@ -173,6 +173,21 @@ def test_a_node_has_processes_names_and_memory_of_its_own(name: str) -> None:
         assert not Path(path).exists()
 
 
+@pytest.mark.thorough
+@pytest.mark.lab_has(Capability.SWITCH, Capability.WITNESS)
+@pytest.mark.parametrize("victims", [(), ("switch",), ("node1", "qnetd")])
+def test_down_leaves_nothing_of_a_lab_with_everything(name: str, victims: tuple[str, ...]) -> None:
+    everything = ["--crypto", "--links", "2", "--qdevice", "--switch", "--disk"]
+    succeed(name, "up", "--nodes", "2", *everything)
+    succeed(name, "fault", "link_quality", "delay_ms=5")
+    for victim in victims:
+        record = processes.read_record(Layout(name).process(victim))
+        assert record is not None
+        os.kill(record.pid, signal.SIGKILL)
+    succeed(name, "down")
+    assert traces(name) == []
+
+
 def test_the_exit_status_of_exec_is_the_commands(name: str) -> None:
     succeed(name, "up", "--nodes", "1", "--local")
     assert call(name, "exec", "node1", "--", "sh", "-c", "exit 7").returncode == 7

@@ -71,11 +71,13 @@ def test_a_damaged_frame_is_dropped_by_the_receiving_kernel(lab: Lab) -> None:
     assert 20 <= len(arrived) <= 80
 
 
+@pytest.mark.thorough
 def test_a_slow_link_carries_no_more_than_its_rate(lab: Lab) -> None:
     arrived = with_fault(lab, LinkQuality("node1", "node2", rate_kbit=800.0))
     assert max(one.took_s for one in arrived) > 0.3
 
 
+@pytest.mark.thorough
 def test_a_jittery_link_delays_each_frame_differently(lab: Lab) -> None:
     took = [one.took_s for one in with_fault(lab, LinkQuality("node1", jitter_ms=60.0))]
     assert len(took) == COUNT

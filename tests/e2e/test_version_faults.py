@@ -62,6 +62,7 @@ def test_a_node_goes_over_to_the_reference_and_back(lab: Lab, nodes: Nodes) -> N
     lab.trees_are_equal()
 
 
+@pytest.mark.thorough
 def test_corosync_with_an_old_configuration_ends_and_the_others_go_on(
     lab: Lab, nodes: Nodes
 ) -> None:
