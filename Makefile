@@ -65,9 +65,10 @@ test: setup ## every test: unit, property, golden, simulator, mount, cluster, en
 mixed: setup ## every scenario in clusters that run the C daemon too: PMXCFS_REFERENCE=path (ARGS='-k healing'), 40 minutes
 	@ci/mixed.sh $(ARGS)
 
-sim: setup ## long runs of the simulator, then with fsyncs and power cuts: SEED=1 STEPS=100000 NODES=5 (else 3 to 5)
+sim: setup ## long runs of the simulator, then with fsyncs and power cuts, then of the status: SEED=1 STEPS=100000 NODES=5 (else 3 to 5)
 	@$(BIN)/python -m tests.sim.soak $(SIM_OPTIONS)
 	@$(BIN)/python -m tests.sim.durable_soak $(SIM_OPTIONS)
+	@$(BIN)/python -m tests.sim.status_soak $(SIM_OPTIONS)
 
 sim-programs: setup ## hypothesis makes up programs for the simulator, and shortens one that fails: SEED=1 EXAMPLES=1000
 	@$(BIN)/python -m tests.sim.programs $(if $(SEED),--seed $(SEED)) $(if $(EXAMPLES),--examples $(EXAMPLES))
