@@ -287,6 +287,12 @@ class GroupProcess:
         self.sent += [(f"{text}+{pad}" if pad else text).encode() for text in texts]
         self.process.order(do="send", messages=texts, pad=pad)
 
+    def retries(self) -> int:
+        """Return how often corosync was too busy to take a message."""
+        self.process.order(do="traffic")
+        count: int = self.process.await_line("traffic")["retries"]
+        return count
+
     def leave(self, *, for_good: bool) -> None:
         self.process.order(do="leave", for_good=for_good)
 

@@ -7,6 +7,7 @@ Orders:
 * ``{"do": "send", "messages": [TEXT...]}``: multicast each; ``"pad": N`` makes them N bytes.
 * ``{"do": "leave", "for_good": BOOL}``.
 * ``{"do": "lag"}``: say how late the loop's clock has been at worst since the last such order.
+* ``{"do": "traffic"}``: say how many messages were sent, and how often corosync was too busy.
 * ``{"do": "cancel"}``: cancel the group's task and say how long it took to end.
 
 End of input ends the process.
@@ -87,6 +88,9 @@ class _Process:
             case "lag":
                 _say(lag_s=self._lag_s)
                 self._lag_s = 0.0
+            case "traffic":
+                traffic = self._group.traffic
+                _say(traffic={"sent": traffic.sent, "retries": traffic.retries})
             case "cancel":
                 began_s = trio.current_time()
                 self._running.cancel()

@@ -126,3 +126,68 @@ def test_the_final_nul_is_part_of_a_groups_name(corosyncs: Corosyncs) -> None:
     ):
         with_nul.await_members(with_nul.me, other_with_nul.me)
         without_nul.await_members(without_nul.me)
+
+
+def test_what_corosync_is_too_busy_to_take_comes_later_once_and_in_order(
+    corosyncs: Corosyncs, members: Trio
+) -> None:
+    one, two, _ = members
+    corosyncs.pause(3)
+    one.send("busy", 60, pad=1_000_000)
+    two.send("beside", 20)
+    one.process.wait_until(lambda: one.retries() > 0, "corosync says TRY_AGAIN", 20)
+    corosyncs.resume(3)
+    for member in (one, two):
+        member.await_delivered(80)
+    for member in members:
+        member.await_members(*(other.me for other in members))
+    judge(members, is_settled=True)
+
+
+def test_who_leaves_and_comes_back_is_told_all_from_then_on_and_nothing_of_between(
+    members: Trio,
+) -> None:
+    one, two, three = members
+    three.send("before", 20)
+    three.await_delivered(20)
+    three.leave(for_good=False)
+    for member in (one, two):
+        member.await_members(one.me, two.me)
+        member.send(f"between-{member.me.node_id}", 10)
+        member.await_delivered(30)
+    for member in members:
+        member.await_members(*(other.me for other in members))
+    three.send("again", 20)
+    for member in (one, two):
+        member.await_delivered(60)
+    three.await_delivered(40)
+    judge(members, is_settled=True)
+    heard = [event.data for event in three.log if isinstance(event, Delivered)]
+    assert not [data for data in heard if data.startswith(b"between")]
+
+
+def test_when_rings_merge_each_side_is_told_of_the_others_only(
+    corosyncs: Corosyncs, members: Trio
+) -> None:
+    one, two, three = members
+    everybody = {member.me for member in members}
+    corosyncs.partition([1], [2, 3])
+    one.await_members(one.me)
+    for member in (two, three):
+        member.await_members(two.me, three.me)
+    told = {member.me: len(member.log) for member in members}
+    corosyncs.partition([1, 2, 3])
+    for member in members:
+        member.await_members(*everybody)
+    joined = {
+        member.me: {
+            other
+            for event in member.log[told[member.me] :]
+            if isinstance(event, ConfigurationChange)
+            for other in event.joined
+        }
+        for member in members
+    }
+    others = {two.me, three.me}
+    assert joined == {one.me: others, two.me: {one.me}, three.me: {one.me}}
+    judge(members, is_settled=True)

@@ -1,10 +1,11 @@
 """A closed process group without a network: rings are ordered logs, members have cursors.
 
 The rules are those of corosync. A ring has one ordered log; every member reads it at its own pace.
-A multicast takes its place in the log at once: a send that was slow looks the same to everybody as
-a sender that read slowly. When rings are re-formed, nodes that stay together first read the same
-prefix of their old log (beyond it only what they sent themselves), then are told who left, then
-who joined. A message is lost only to those whom its sender has left, or with its sender's machine.
+A multicast takes its place in the log at once, unless corosync is too busy (TRY_AGAIN): then it
+waits on its node, in order, even while its sender reads on. When rings are re-formed, nodes that
+stay together first read the same prefix of their old log (beyond it only what they sent
+themselves), then are told who left, then who joined. A message is lost only to those whom its
+sender has left, or with its sender's machine.
 
 Everything is synchronous and nothing is random: the caller decides who reads when.
 """
@@ -70,6 +71,7 @@ class _Process:
     view: frozenset[Member]
     cursor: int
     inbox: deque[CpgEvent] = field(default_factory=deque)
+    waiting: deque[bytes] = field(default_factory=deque)  # corosync was too busy to take them
     is_leaving: bool = False
     has_left: bool = False
 
@@ -80,6 +82,7 @@ class SimulatedCpg:
     def __init__(self) -> None:
         self._ring_of: dict[NodeId, Ring] = {}
         self._process_on: dict[NodeId, _Process] = {}
+        self._busy: set[NodeId] = set()
         self._read_on: dict[NodeId, int] = {}  # how far processes that are gone had read
 
     @property
@@ -102,6 +105,7 @@ class SimulatedCpg:
         del self._ring_of[node_id]
         self._process_on.pop(node_id, None)
         self._read_on.pop(node_id, None)
+        self._busy.discard(node_id)
 
     def join(self, member: Member) -> None:
         """Let a process join the group."""
@@ -116,6 +120,7 @@ class SimulatedCpg:
         process = self._process_on[member.node_id]
         if not process.is_leaving:
             process.is_leaving = True
+            process.waiting.clear()
             self._ring_of[member.node_id].log.append(Left(member))
 
     def announce_again(self, member: Member) -> None:
@@ -137,8 +142,24 @@ class SimulatedCpg:
         process = self._process_on.get(sender.node_id)
         if process is None or process.member != sender or process.is_leaving:
             return False
-        self._ring_of[sender.node_id].log.append(Delivered(sender, data))
+        process.waiting.append(data)
+        if sender.node_id not in self._busy:
+            self._send_waiting(process)
         return True
+
+    def set_busy(self, node_id: NodeId, *, is_busy: bool) -> None:
+        """Let a node's corosync take no messages; or take them again, and those that waited."""
+        process = self._process_on.get(node_id)
+        if is_busy and node_id in self._ring_of:
+            self._busy.add(node_id)
+            return
+        self._busy.discard(node_id)
+        if process is not None:
+            self._send_waiting(process)
+
+    def is_busy(self, node_id: NodeId) -> bool:
+        """Whether a node's corosync takes no messages at the moment."""
+        return node_id in self._busy
 
     def has_unread(self, node_id: NodeId) -> bool:
         """Whether ``deliver`` would return something."""
@@ -207,6 +228,11 @@ class SimulatedCpg:
             if ring.first_view != staying:
                 process.inbox.append(_change(ring.first_view, joined=ring.first_view - staying))
             process.view = ring.first_view
+
+    def _send_waiting(self, process: _Process) -> None:
+        log = self._ring_of[process.member.node_id].log
+        while process.waiting:
+            log.append(Delivered(process.member, process.waiting.popleft()))
 
     def _forget(self, process: _Process) -> None:
         node_id = process.member.node_id

@@ -67,7 +67,17 @@ class Recorder:
     def act(self, rng: random.Random) -> None:
         node_id = rng.choice(self.cpg.nodes)
         member = self.present.get(node_id)
-        match rng.choices(["send", "read", "split", "come", "leave", "kill"], [9, 25, 2, 3, 1, 1]):
+        acts = {
+            "send": 9,
+            "read": 25,
+            "split": 2,
+            "come": 3,
+            "leave": 1,
+            "kill": 1,
+            "busy": 1,
+            "free": 2,
+        }
+        match rng.choices([*acts], [*acts.values()]):
             case ["send"] if member is not None:
                 self.send(member, b"%d" % next(self._texts))
             case ["read"]:
@@ -81,6 +91,8 @@ class Recorder:
                 self.join(Member(node_id, Pid(next(self._pids))))
             case ["leave"] if member is not None:
                 self.cpg.leave(member)
+            case ["busy" | "free" as act]:
+                self.cpg.set_busy(node_id, is_busy=act == "busy")
             case ["kill"] if member is not None:
                 self.kill(member)
 
@@ -169,6 +181,63 @@ def test_who_leaves_hears_up_to_the_change_without_it_and_no_more(group: Recorde
     group.check(is_settled=True)
 
 
+def test_what_corosync_is_too_busy_to_take_comes_later_once_and_in_order(group: Recorder) -> None:
+    group.cpg.set_busy(ONE.node_id, is_busy=True)
+    group.send(ONE, b"first")
+    group.send(ONE, b"second")
+    group.send(TWO, b"beside")
+    group.read_all()
+    assert group.logs[ONE][-1] == Delivered(TWO, b"beside"), "who is busy keeps nobody waiting"
+    group.cpg.set_busy(ONE.node_id, is_busy=False)
+    group.read_all()
+    for log in group.logs.values():
+        assert log[-2:] == [Delivered(ONE, b"first"), Delivered(ONE, b"second")]
+    group.check(is_settled=True)
+
+
+def test_what_waits_goes_out_behind_a_change_that_its_sender_has_read(group: Recorder) -> None:
+    group.cpg.set_busy(ONE.node_id, is_busy=True)
+    group.send(ONE, b"waits")
+    group.cpg.reform([NODES[:2], NODES[2:]])
+    group.read_all()
+    group.cpg.set_busy(ONE.node_id, is_busy=False)
+    group.read_all()
+    assert group.logs[TWO][-2:] == [
+        ConfigurationChange((ONE, TWO), left=(THREE,)),
+        Delivered(ONE, b"waits"),
+    ]
+    assert Delivered(ONE, b"waits") not in group.logs[THREE]
+    group.check(is_settled=True)
+
+
+def test_who_leaves_takes_what_waits_with_it(group: Recorder) -> None:
+    group.cpg.set_busy(ONE.node_id, is_busy=True)
+    assert group.cpg.multicast(ONE, b"never sent")
+    group.cpg.leave(ONE)
+    group.cpg.set_busy(ONE.node_id, is_busy=False)
+    group.read_all()
+    assert not [event for event in group.logs[TWO] if isinstance(event, Delivered)]
+
+
+def test_who_leaves_and_comes_back_is_told_all_from_then_on_and_nothing_of_between(
+    group: Recorder,
+) -> None:
+    group.cpg.leave(ONE)
+    group.read_all()
+    group.send(TWO, b"between")
+    group.read_all()
+    group.cpg.join(ONE)
+    group.present[ONE.node_id] = ONE
+    group.send(ONE, b"again")
+    group.read_all()
+    assert group.logs[ONE][-3:] == [
+        ConfigurationChange((TWO, THREE), left=(ONE,)),
+        ConfigurationChange((ONE, TWO, THREE), joined=(ONE,)),
+        Delivered(ONE, b"again"),
+    ]
+    group.check(is_settled=True)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_the_contract_holds_in_a_random_run(seed: int) -> None:
     rng = random.Random(seed)
@@ -176,5 +245,7 @@ def test_the_contract_holds_in_a_random_run(seed: int) -> None:
     for _ in range(300):
         group.act(rng)
     group.check(is_settled=False)
+    for node_id in group.cpg.nodes:
+        group.cpg.set_busy(node_id, is_busy=False)
     group.read_all()
     group.check(is_settled=True)

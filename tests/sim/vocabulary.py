@@ -8,6 +8,7 @@
     quorum 2 off            node 2 is told so; it may be early, late or untrue until it settles
     kill 1, restart 1       the process; crash 1 [keep 0] takes the machine with it
     disconnect 1, reconnect 1, rejoin 1     its corosync
+    busy 2, free 2          its corosync takes no messages; then those that have waited
     announce-again 2        everybody is told once more that node 2 has joined
     doom 1 commit-after     the process dies when it next gets there
     disk 1 busy             also broken and well; retry 1, and lose-patience 1, are the daemon's
@@ -121,6 +122,8 @@ _VERBS = {
     "reconnect": _Verb(World.reconnect, (_node,), takes_keep=True),
     "rejoin": _Verb(World.rejoin, (_node,)),
     "announce-again": _Verb(World.announce_again, (_node,)),
+    "busy": _Verb(World.be_busy, (_node,)),
+    "free": _Verb(World.be_free, (_node,)),
     "doom": _Verb(World.doom, (_node, _crash_point)),
     "refuse-sends": _Verb(World.refuse_sends, (_node, int)),
     "disk": _Verb(World.set_disk, (_node, _disk_fault)),

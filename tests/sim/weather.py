@@ -57,17 +57,22 @@ WEIGHTS: Mapping[str, float] = {
     "skew": 0.2,
 }
 
+BUSY_WEIGHTS: Mapping[str, float] = {"busy": 0.6, "free": 3}
+"""Where corosync is too busy now and then; the other runs stay what they were."""
+
 
 class Weather:
     """One choice after the other; each is a line of ``tests.sim.vocabulary``."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, is_busy: bool = False) -> None:
         self.rng = rng
         self._texts = 0
         self._weights = {
             name: weight if name in STEADY else weight * rng.choice(FACTORS)
             for name, weight in WEIGHTS.items()
         }
+        if is_busy:
+            self._weights.update(BUSY_WEIGHTS)
         self._makers = self._choices()
         self._files, self._directories = list(PATHS), list(DIRECTORIES)
         self._first_lines: list[str] = []
@@ -93,7 +98,7 @@ class Weather:
                 return line
 
     def _choices(self) -> dict[str, Callable[[World], str | None]]:
-        return {name: getattr(self, f"_{name}") for name in WEIGHTS}
+        return {name: getattr(self, f"_{name}") for name in self._weights}
 
     def _deliver(self, world: World) -> str | None:
         node = self._pick(world, Node.has_unread)
@@ -204,6 +209,13 @@ class Weather:
 
     def _skew(self, world: World) -> str | None:
         return self._ask(world, f"skew {{}} {self.rng.choice((-60, 0, 0, 60))}")
+
+    def _busy(self, world: World) -> str | None:
+        return self._ask(world, "busy {}")
+
+    def _free(self, world: World) -> str | None:
+        node = self._pick(world, lambda node: world.cpg.is_busy(node.node_id))
+        return None if node is None else f"free {node.node_id}"
 
     def _ask(self, world: World, line: str) -> str | None:
         node = self._pick(world)

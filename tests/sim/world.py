@@ -109,6 +109,14 @@ class World:
         if process is not None and process.is_joined:
             self.cpg.announce_again(process.member)
 
+    def be_busy(self, node_id: NodeId) -> None:
+        """Let a node's corosync be too busy to take messages, until it is free or all settles."""
+        self.cpg.set_busy(node_id, is_busy=True)
+
+    def be_free(self, node_id: NodeId) -> None:
+        """Let a node's corosync take messages again, and those that have waited."""
+        self.cpg.set_busy(node_id, is_busy=False)
+
     def refuse_sends(self, node_id: NodeId, how_many: int) -> None:
         """Let the group refuse the next multicasts of a node."""
         self.nodes[node_id].refused_sends = how_many
@@ -224,7 +232,8 @@ class World:
     def _settle_node(self, node_id: NodeId) -> bool:
         """Do what is due on a node; return whether there was anything."""
         node = self.nodes[node_id]
-        is_busy = False
+        is_busy = self.cpg.is_busy(node_id)
+        self.be_free(node_id)
         if node.disk_fault:
             self.set_disk(node_id, None)
             is_busy = True
