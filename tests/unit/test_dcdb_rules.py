@@ -293,3 +293,13 @@ def test_a_tree_is_kept_that_the_leader_cannot_have_seen_whatever_else_is_marked
     assert keeping == KeepLosingTree(before, NOW_S)
     assert isinstance(commit, Commit)
     assert commit.is_copy
+
+
+@pytest.mark.parametrize(("sender", "is_own"), [(LOW, True), (MIDDLE, False)])
+def test_the_kernel_is_told_whether_this_node_asked_for_a_change(
+    sender: Member, is_own: bool
+) -> None:
+    delivery = deliver(application(LOW), sender, Create(b"f"))
+    (forget,) = (effect for effect in delivery.effects if isinstance(effect, Forget))
+    assert forget.is_own is is_own
+    assert not Forget(()).is_own
