@@ -22,3 +22,10 @@ def test_every_test_that_is_named_exists() -> None:
 
 def test_every_trap_has_its_row() -> None:
     assert re.findall(r"^\| (W\d+) \|", TEXT, re.MULTILINE) == [f"W{n}" for n in range(1, 23)]
+
+
+def test_every_wait_names_the_test_that_shows_its_bound() -> None:
+    table = TEXT.partition("| Who | For whom | Bound | Then | In the log | Shown by |")[2]
+    rows = [line for line in table.partition("\n\n")[0].splitlines() if line.startswith("| ")]
+    assert len(rows) > 20
+    assert [row for row in rows if "`tests/" not in row and "| see " not in row] == []
