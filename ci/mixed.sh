@@ -16,5 +16,5 @@ fi
 SCENARIOS=(cluster exclusive_create status soak locks corosync_conf healing)
 FILES=("${SCENARIOS[@]/#/tests/e2e/test_}")
 exec .venv/bin/pytest --mixed --require=root,fuse,corosync,reference \
-    tests/e2e/test_mixed.py tests/e2e/test_mixed_ghosts.py tests/e2e/test_mixed_hostile.py tests/e2e/test_upgrade.py \
+    tests/e2e/test_mixed.py tests/e2e/test_mixed_databases.py tests/e2e/test_mixed_ghosts.py tests/e2e/test_mixed_hostile.py tests/e2e/test_upgrade.py \
     "${FILES[@]/%/.py}" "$@"
