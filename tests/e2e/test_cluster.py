@@ -8,6 +8,7 @@ from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Service
 
 from .conftest import MakeLab
+from .mixture import Mixture
 from .mounts import (
     SETTLES_WITHIN_S,
     Nodes,
@@ -129,11 +130,11 @@ def test_a_node_whose_database_was_deleted_gets_it_back(lab: Lab, nodes: Nodes) 
 
 
 @pytest.fixture
-def copied_database(lab: Lab, nodes: Nodes, tmp_path: Path) -> Path:
+def copied_database(lab: Lab, nodes: Nodes, mixture: Mixture, tmp_path: Path) -> Path:
     """The config.db of a node that was stopped for the copy."""
     write(nodes["node1"], "kept", "for a rainy day")
     lab.trees_are_equal()
-    lab.stop("node2", [Service.PMXCFS])
+    mixture.stop(lab, "node2")
     copy = tmp_path / "config.db"
     copy.write_bytes(lab.exec("node2", "cat", "/var/lib/pve-cluster/config.db").stdout)
     lab.start("node2", [Service.PMXCFS])
