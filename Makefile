@@ -103,6 +103,9 @@ bench-life: compile ## start, joining, memory and idling beside the reference, w
 bench-growth: compile ## latencies in trees of 100 to 100 000 files, in clusters of 3 to 9 nodes: ARGS='--nodes-max 5'
 	@$(BIN)/python -m bench.growth $(ARGS)
 
+long-run: compile ## three nodes under everyday load, faster, and whether anything grows: MINUTES=60 SPEED=20 (ARGS='--svg FILE')
+	@$(BIN)/python -m bench.long_run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SPEED),--speed $(SPEED)) $(ARGS)
+
 bench-check: compile ## whether a ratio to the reference, PMXCFS_REFERENCE, has fallen behind the recorded one
 	@mkdir -p build && $(BIN)/python -m bench.fs --out build/figures.json $(ARGS) && \
 	    $(BIN)/python -m bench.check build/figures.json

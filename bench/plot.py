@@ -43,3 +43,22 @@ def growth_as_svg(figures: dict[str, dict[str, dict[str, float]]]) -> str:
             chart.add(f"{workload}, {who}", values, **dashes)
     text: str = chart.render(is_unicode=True)
     return text
+
+
+def series_as_svg(series: dict[str, list[dict[str, float]]]) -> str:
+    """Return an SVG of what was seen of each daemon over time, each as a part of its first value.
+
+    Args:
+        series: by node, what ``bench.long_run`` has seen, with the minute.
+    """
+    chart = pygal.XY(js=[], width=1000, height=600, legend_at_bottom=True, dots_size=1)
+    chart.title = "As a part of what it was in the first tenth"
+    chart.x_title = "minutes"
+    for node, looks in series.items():
+        first = looks[len(looks) // 10]
+        for what in first:
+            if what not in ("minute", "lines logged"):
+                values = [(look["minute"], look[what] / (first[what] or 1)) for look in looks]
+                chart.add(f"{what}, {node}", values)
+    text: str = chart.render(is_unicode=True)
+    return text
