@@ -5,7 +5,6 @@ wait for the group. What waits for the disk gets a task. Who waits can be interr
 """
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from errno import EINTR, EIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, cast
@@ -19,6 +18,7 @@ from pmxcfs.fuse import replies
 from pmxcfs.fuse.interruptions import Interruptions
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.stepping import Promise, Step, first_promise
+from pmxcfs.values import value
 
 if TYPE_CHECKING:
     from pmxcfs._libfuse import CData
@@ -33,7 +33,7 @@ Handler = Coroutine[Any, Any, Any]
 Reply = Callable[["CData", Any], object]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WantedFields:
     """Which fields a request wants to set; named as the binding names them."""
 
