@@ -9,8 +9,11 @@ measured alone, and no ratio is given.
 import argparse
 import json
 import os
+import shlex
 import statistics
 import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +61,23 @@ def _take_turns(
     setting: Setting, reference: str | None, wanted: argparse.Namespace
 ) -> dict[str, Rows]:
     turns: dict[str, list[Rows]] = {"ours": [], "reference": []}
+    ours = _ours(wanted.option)
     for turn in range(wanted.turns):
         _say(f"{setting.name}, turn {turn + 1} of {wanted.turns}")
-        turns["ours"].append(_measure(setting, None, wanted))
+        turns["ours"].append(_measure(setting, ours, wanted))
         if reference is not None:
             turns["reference"].append(_measure(setting, reference, wanted))
     return {who: _medians(rows) for who, rows in turns.items() if rows}
+
+
+def _ours(options: Sequence[str]) -> str | None:
+    """Return our program with these options, for a lab; None without any."""
+    if not options:
+        return None
+    program = Path(tempfile.mkdtemp(prefix="pmxcfs-bench-")) / "pmxcfs"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m pmxcfs {shlex.join(options)} "$@"\n')
+    program.chmod(0o755)
+    return str(program)
 
 
 def _arguments() -> argparse.Namespace:
@@ -72,6 +86,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=0.3, help="how long; default: %(default)s")
     parser.add_argument("--only", action="append", default=[], help="a workload; may be repeated")
     parser.add_argument("--setting", action="append", help="where; may be repeated; default: all")
+    parser.add_argument(
+        "--option", action="append", default=[], help="one of our daemon's; may be repeated"
+    )
     parser.add_argument("--out", type=Path, help="JSON with all figures")
     parser.add_argument("--svg", type=Path, help="a plot of the ratios")
     return parser.parse_args()

@@ -84,6 +84,8 @@ def parse(arguments: list[str]) -> Options:
     unknown = [word for word in rest if word.startswith("-") and word != "-"]
     if unknown:
         parser.error(f"unknown option {unknown[0]}")
+    if found.gather_writes and found.fuse_binding is not FuseBinding.LOWLEVEL:
+        parser.error("--gather-writes needs --fuse-binding=lowlevel")
     if rest:
         parser.print_usage(sys.stderr)
         print(f"{parser.prog}: there is no argument {rest[0]!r}, only options", file=sys.stderr)
@@ -100,6 +102,7 @@ def parse(arguments: list[str]) -> Options:
         rrdcached_socket=found.rrdcached_socket,
         metrics_listen=found.metrics_listen,
         fuse_binding=found.fuse_binding,
+        gathers_writes=found.gather_writes,
         is_local=found.local,
         is_foreground=found.foreground,
         is_debug=found.debug,
@@ -168,6 +171,12 @@ def command_line() -> argparse.ArgumentParser:
         type=FuseBinding,
         choices=list(FuseBinding),
         help="what stands between us and the kernel; default: %(default)s, the faster one",
+    )
+    parser.add_argument(
+        "--gather-writes",
+        action="store_true",
+        help="answer writes before they are made, and make few large changes of many small ones; "
+        "close waits for them. Every close costs a request then",
     )
     parser.add_argument("--version", action=_Version, help="print version and revision, and end")
     return parser

@@ -24,9 +24,11 @@ from pmxcfs.durable_driver import DurableDriver
 from pmxcfs.ending import Ending
 from pmxcfs.errors import DamagedDatabaseError, StorageError
 from pmxcfs.exits import ExitStatus
-from pmxcfs.fuse import session, virtual_files
+from pmxcfs.fuse import session
+from pmxcfs.fuse.gathering_operations import GatheringOperations
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
+from pmxcfs.fuse.status_files import status_files
 from pmxcfs.identity import LOCAL_NODE_ID, Member, NodeId, Pid
 from pmxcfs.inquiries import Inquiries, Troubles
 from pmxcfs.instance import StartError
@@ -178,13 +180,15 @@ async def _serve(
     replica = driver.replica
     durable = durability_of(driver, options)
     process = views.Process(Pid(os.getpid()), int(time.time()))
-    operations = _operations(driver, status, process, switch, gid)
+    virtual = status_files(replica, status.node.status, process, switch, _now_s)
+    kind = GatheringOperations if options.gathers_writes else PmxcfsOperations
+    operations = kind(driver, virtual, gid=gid)
     status_socket = StatusSocket(
         options.run_dir / SOCKET_NAME,
         gid,
         lambda: views.status_line(replica, status.node.status, process, promise_of(durable)),
     )
-    handlers = Handlers(replica, status, process, gid, _now_s)
+    handlers = Handlers(replica, status, process, gid, _now_s, operations.content)
     ipc = IpcService(options.ipc_name, gid, handlers.answer, lasts)
     parts = Parts(
         *(driver, status, durable, operations, upkeep, rrd, handlers.requests),
@@ -229,29 +233,6 @@ async def _serve(
         ending.wait_for("corosync to let us leave")
         log.info("stopping")
         services.cancel_scope.cancel()
-
-
-def _operations(
-    driver: Driver,
-    status: StatusDriver,
-    process: views.Process,
-    switch: DebugSwitch,
-    gid: int,
-) -> PmxcfsOperations:
-    replica, known = driver.replica, status.node.status
-
-    virtual: list[virtual_files.VirtualObject] = [
-        *virtual_files.node_links(replica.node_name),
-        virtual_files.read_only(b".version", lambda: views.version_text(replica, known, process)),
-        virtual_files.read_only(
-            b".members", lambda: views.members_text(known, is_quorate=replica.is_quorate)
-        ),
-        virtual_files.read_only(b".vmlist", lambda: views.vmlist_text(replica)),
-        virtual_files.read_only(b".clusterlog", lambda: views.clusterlog_text(known)),
-        virtual_files.read_only(b".rrd", lambda: views.rrd_text(known, _now_s())),
-        virtual_files.debug_switch(lambda: switch.is_on, switch.turn),
-    ]
-    return PmxcfsOperations(driver, virtual, gid=gid)
 
 
 @asynccontextmanager

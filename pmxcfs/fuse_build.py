@@ -15,6 +15,8 @@ struct fuse_entry_param { fuse_ino_t ino; double attr_timeout; double entry_time
 struct fuse_session *pmxcfs_mount(const char *mountpoint, const char *options);
 void pmxcfs_unmount(struct fuse_session *session);
 void pmxcfs_silence_opens(void);
+void pmxcfs_hear_flushes(void);
+void pmxcfs_let_closes_wait(int may_wait);
 int fuse_session_fd(struct fuse_session *session);
 int pmxcfs_take_requests(
     struct fuse_session *session, int count_max, int turn_us, int linger_us);
@@ -69,7 +71,8 @@ _CALLBACKS = """
     fuse_req_t, fuse_ino_t, const char *, fuse_ino_t, const char *, unsigned int);
 {storage} void pmxcfs_on_open(fuse_req_t, fuse_ino_t, int);
 {storage} void pmxcfs_on_read(fuse_req_t, fuse_ino_t, size_t, int64_t);
-{storage} void pmxcfs_on_write(fuse_req_t, fuse_ino_t, const char *, size_t, int64_t);
+{storage} void pmxcfs_on_write(fuse_req_t, fuse_ino_t, const char *, size_t, int64_t, int);
+{storage} void pmxcfs_on_flush(fuse_req_t, fuse_ino_t);
 {storage} void pmxcfs_on_release(fuse_req_t, fuse_ino_t);
 {storage} void pmxcfs_on_fsync(fuse_req_t, fuse_ino_t, int);
 {storage} void pmxcfs_on_opendir(fuse_req_t, fuse_ino_t);
@@ -100,6 +103,20 @@ static int are_opens_silent;
 static void pmxcfs_silence_opens(void)
 {
     are_opens_silent = 1;
+}
+
+static int are_flushes_heard, may_closes_wait;
+
+/* Have the kernel tell when a descriptor is closed. To be called before it is served. */
+static void pmxcfs_hear_flushes(void)
+{
+    are_flushes_heard = 1;
+}
+
+/* Whether closing may have to wait for something; else it is answered here. */
+static void pmxcfs_let_closes_wait(int may_wait)
+{
+    may_closes_wait = may_wait;
 }
 
 static void on_init(void *userdata, struct fuse_conn_info *connection)
@@ -153,7 +170,15 @@ static void on_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t off
 static void on_write(fuse_req_t request, fuse_ino_t inode, const char *data, size_t size,
                      off_t offset, struct fuse_file_info *file)
 {
-    pmxcfs_on_write(request, inode, data, size, offset);
+    pmxcfs_on_write(request, inode, data, size, offset, file->writepage);
+}
+
+static void on_flush(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    if (are_flushes_heard && may_closes_wait)
+        pmxcfs_on_flush(request, inode);
+    else
+        fuse_reply_err(request, are_flushes_heard ? 0 : ENOSYS);
 }
 
 static void on_release(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
@@ -216,6 +241,7 @@ static const struct fuse_lowlevel_ops operations = {
     .read = on_read,
     .write = on_write,
     .release = on_release,
+    .flush = on_flush,
     .fsync = on_fsync,
     .opendir = on_opendir,
     .readdirplus = on_readdirplus,
@@ -244,7 +270,7 @@ static struct fuse_buf request_buffer;
 
 static struct fuse_session *pmxcfs_mount(const char *mountpoint, const char *options)
 {
-    are_opens_silent = 0;
+    are_opens_silent = are_flushes_heard = may_closes_wait = 0;
     char *words[] = {"pmxcfs", "-o", (char *)options, NULL};
     struct fuse_args arguments = FUSE_ARGS_INIT(3, words);
     struct fuse_session *session =

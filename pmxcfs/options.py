@@ -59,6 +59,7 @@ class Options:
     fsync_wait_s: float = FSYNC_WAIT_S
     history_mib: int = 0
     fuse_binding: FuseBinding = FuseBinding.LOWLEVEL
+    gathers_writes: bool = False
 
     @property
     def database(self) -> Path:

@@ -11,6 +11,8 @@ from pathlib import Path
 import trio
 
 from pmxcfs._libfuse import ffi, lib
+from pmxcfs.fuse.gathered_writes import GatheredWrites
+from pmxcfs.fuse.gathering_operations import GatheringOperations
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.fuse.requests import Requests, answer_with
@@ -41,6 +43,7 @@ class LowlevelConnection:
             raise MountError(f"cannot mount on {mountpoint}: {os.strerror(ffi.errno)}")
         self.descriptor: int = lib.fuse_session_fd(self._session)
         self._taking = trio.CancelScope()
+        self._writes = self._gathered_writes()
 
     async def serve(self) -> None:
         """Answer requests until stopped or unmounted."""
@@ -48,10 +51,22 @@ class LowlevelConnection:
             requests = Requests(self._operations, tasks.start_soon)
             answer_with(requests)
             tasks.start_soon(self._let_go, requests)
+            if self._writes is not None:
+                tasks.start_soon(self._writes.run)
             with self._taking:
                 await self._take_requests(requests)
+            if self._writes is not None:
+                await self._writes.settle_all()
             await requests.all_answered()
             tasks.cancel_scope.cancel()
+
+    def _gathered_writes(self) -> GatheredWrites | None:
+        """Have closing wait for writes that are gathered, if any ever are."""
+        if not isinstance(self._operations, GatheringOperations):
+            return None
+        lib.pmxcfs_hear_flushes()
+        self._operations.writes.attach(lib.pmxcfs_let_closes_wait)
+        return self._operations.writes
 
     def stop(self) -> None:
         """Take no more requests."""

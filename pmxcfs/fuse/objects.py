@@ -51,6 +51,10 @@ class Objects:
         """The tree of this moment; a synchronisation replaces it."""
         return self._driver.replica.memdb.tree
 
+    def in_tree(self, inode: Inode) -> Entry | None:
+        """Return an entry by its number in the tree."""
+        return self.tree.get(inode)
+
     def is_virtual_name(self, parent: int, name: bytes) -> bool:
         """Whether a virtual object stands at this place."""
         return parent == KERNEL_ROOT and name in self._virtual

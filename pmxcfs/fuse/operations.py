@@ -64,13 +64,8 @@ class PmxcfsOperations(pyfuse3.Operations):
         self._objects = Objects(
             driver, self._open_files, self._attributes, lookups, virtual_inodes, self._listings
         )
-        self.cache = MountCache(
-            lambda inode: self._objects.tree.get(inode),
-            self._open_files,
-            lookups,
-            self._attributes,
-            self._listings,
-        )
+        find = self._objects.in_tree
+        self.cache = MountCache(find, self._open_files, lookups, self._attributes, self._listings)
         driver.attach_cache(self.cache)
 
     @property
@@ -301,6 +296,10 @@ class PmxcfsOperations(pyfuse3.Operations):
     async def fsyncdir(self, fh: int, datasync: bool) -> None:
         """Return once what was made, moved and removed survives a loss of power on this node."""
         await self._driver.sync()
+
+    def content(self, entry: Entry) -> bytes:
+        """Return what a file reads as on this node, without waiting for anything."""
+        return content_of(entry)
 
     def end_overdue(self) -> None:
         """Let go those callers who have waited for too long."""

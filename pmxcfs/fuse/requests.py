@@ -15,6 +15,7 @@ import trio
 
 from pmxcfs._libfuse import ffi, lib
 from pmxcfs.fuse import replies
+from pmxcfs.fuse.gathering_operations import GatheringOperations
 from pmxcfs.fuse.interruptions import Interruptions
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.stepping import Promise, Step, first_promise
@@ -271,11 +272,36 @@ def _on_read(request: "CData", number: int, size: int, offset: int) -> None:
 
 
 @_answers("write")
-def _on_write(request: "CData", number: int, data: "CData", size: int, offset: int) -> None:
-    handler = _requests.operations.write(number, offset, ffi.buffer(data, size)[:])
+def _on_write(
+    request: "CData", number: int, data: "CData", size: int, offset: int, is_page: int
+) -> None:
+    content = ffi.buffer(data, size)[:]
+    if not is_page and _has_gathered(request, number, offset, content):
+        return
+    handler = _requests.operations.write(number, offset, content)
     is_synchronous = _requests.operations.is_synchronous(number)
     run = _requests.run_in_task if is_synchronous else _requests.run
     run(request, handler, replies.written)
+
+
+def _has_gathered(request: "CData", number: int, offset: int, data: bytes) -> bool:
+    """Answer a write that need not be made before; what a mapping's page holds is never one."""
+    operations = _requests.operations
+    if not isinstance(operations, GatheringOperations):
+        return False
+    try:
+        if not operations.has_taken(number, offset, data):
+            return False
+    except pyfuse3.FUSEError as refusal:
+        lib.fuse_reply_err(request, refusal.errno)
+    else:
+        replies.written(request, len(data))
+    return True
+
+
+@_answers("flush")
+def _on_flush(request: "CData", number: int) -> None:
+    _requests.run(request, _requests.operations.flush(number), replies.done)
 
 
 @_answers("release")

@@ -18,6 +18,7 @@ from pmxcfs.ipc import requests
 from pmxcfs.ipc.clients import Client, is_read_only
 from pmxcfs.ipc.properties import Found, properties_of, properties_text
 from pmxcfs.ipc.requests import RequestId
+from pmxcfs.memdb.entry import Entry
 from pmxcfs.memdb.guests import DIRECTORY_OF_KIND, NODES_DIRECTORY, Guest
 from pmxcfs.memdb.paths import is_private
 from pmxcfs.replica import Replica
@@ -64,6 +65,7 @@ class Handlers:
         process: the daemon's own identity.
         group_gid: of the group that may only read.
         now_s: our clock.
+        content_of: what a file reads as on this node.
 
     Attributes:
         requests: counts of what was asked for.
@@ -76,6 +78,7 @@ class Handlers:
         process: views.Process,
         group_gid: int,
         now_s: Callable[[], int],
+        content_of: Callable[[Entry], bytes] = lambda entry: entry.data or bytes(entry.size),
     ) -> None:
         self.requests = Requests()
         self._replica = replica
@@ -84,6 +87,7 @@ class Handlers:
         self._process = process
         self._group_gid = group_gid
         self._now_s = now_s
+        self._content_of = content_of
         self._handlers: dict[int, Handler] = {
             RequestId.GET_VERSION: self._get_version,
             RequestId.GET_MEMBERS: self._get_members,
@@ -232,7 +236,7 @@ class Handlers:
         entry = self._replica.memdb.tree.find(path)
         if entry is None or entry.is_directory:
             return None
-        return entry.data if entry.data else bytes(entry.size)
+        return self._content_of(entry)
 
 
 def lasts(request: bytes) -> bool:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from tests.fuse.calls import listed, put, refusal
+from tests.fuse.daemon import Daemon
 
 MEBIBYTE = 1024 * 1024
 
@@ -26,6 +27,14 @@ def test_content_of_every_byte_and_of_the_largest_size_survives(place: Path) -> 
     assert len(data) == MEBIBYTE
     (place / "f").write_bytes(data)
     assert (place / "f").read_bytes() == data
+
+
+def test_one_write_is_one_change_however_large(daemon: Daemon, place: Path) -> None:
+    file = os.open(place / "f", os.O_WRONLY | os.O_CREAT)
+    before = daemon.status()["tree_version"]
+    assert os.write(file, b"x" * 2**20) == 2**20
+    os.close(file)
+    assert daemon.status()["tree_version"] == before + 1
 
 
 def test_truncating_opens_of_two_files_leave_no_old_tail(place: Path) -> None:

@@ -32,6 +32,13 @@ def test_fsync_waits_for_ten_seconds_unless_told_otherwise() -> None:
     assert parse(["--fsync-wait=0"]).fsync_wait_s == 0
 
 
+def test_writes_are_gathered_only_for_who_asks_and_not_over_the_other_binding() -> None:
+    assert not parse([]).gathers_writes
+    assert parse(["--gather-writes"]).gathers_writes
+    with pytest.raises(SystemExit):
+        parse(["--gather-writes", "--fuse-binding=pyfuse3"])
+
+
 def test_relative_paths_are_taken_from_where_we_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,7 @@ class RecordingInvalidator(Invalidator):
 class Scene:
     """The operations and what is around them; paths are texts, for short tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[PmxcfsOperations] = PmxcfsOperations) -> None:
         self.version_text = b"version 1"
         self.is_debug = False
         replica = Replica(Memdb(Tree.new(), NOW_S), node_name="alone", standalone=True)
@@ -82,7 +82,7 @@ class Scene:
             read_only(b".version", lambda: self.version_text),
             debug_switch(lambda: self.is_debug, self._turn_debug),
         ]
-        self.fs = PmxcfsOperations(self.driver, virtual, gid=GID)
+        self.fs = kind(self.driver, virtual, gid=GID)
         self.invalidator = RecordingInvalidator()
         self.fs.cache.attach(self.invalidator)
 
