@@ -295,7 +295,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Return a file system of 12 MB."""
     disk = tmp_path / "state"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=0755", "none", disk], check=True)
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
 
