@@ -12,8 +12,6 @@ from collections.abc import Callable
 from errno import EEXIST
 from typing import Any
 
-import trio
-
 from pmxcfs.__main__ import main as run_daemon
 from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError
@@ -24,6 +22,7 @@ from pmxcfs.memdb.entry import Inode
 from pmxcfs.memdb.guests import GuestList
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Mkdir, Operation
+from pmxcfs.stepping import Promise
 
 Method = Callable[..., Any]
 
@@ -137,7 +136,7 @@ def leave_a_change_without_answer() -> None:
     def make(submit: Method) -> Method:
         async def deaf(self: Driver, operation: Operation) -> object:
             if next(turn) == BEGINNING:
-                await trio.sleep_forever()
+                await Promise[None]()
             return await submit(self, operation)
 
         return deaf
