@@ -7,12 +7,20 @@ from collections.abc import Mapping
 
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.runs.scenario import Chaos, During, Scenario
-from pmxcfs_lab.runs.traffic import EVERYDAY, Locks, Updates
+from pmxcfs_lab.runs.traffic import EVERYDAY, Locks, Reads, Updates
+
+KINDS_UNDER_LOAD = (
+    *("isolate", "halves", "partition", "majority_ring", "bridge"),
+    *("one_way_loss", "link_quality"),
+    *("kill", "stop", "hang", "restart_storm"),
+    *("lost_writes", "power_off"),
+)
+"""What chaos chooses from; the others wait for a quiet cluster, or damage what they do not heal."""
 
 CHAOS = Scenario(
     "chaos",
     "Faults that the seed chooses come and go under everyday traffic.",
-    faults=Chaos(),
+    faults=Chaos(kinds=KINDS_UNDER_LOAD),
     seconds=300,
     disk=True,
 )
@@ -60,6 +68,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         "others' tree wins, and what it wrote is kept.",
         faults=(During(6, 14, "edit_alone node=3 files=5"),),
         seconds=40,
+    ),
+    Scenario(
+        "ghost-member",
+        "Node 1 comes back with an old configuration of corosync, which joins the ring and ends at "
+        "once: nobody may wait for such a member for ever.",
+        traffic=(Updates(every_s=3.0), Reads()),
+        faults=(During(6, 40, "old_configuration node=1"),),
+        seconds=75,
     ),
     Scenario(
         "power-cut",
