@@ -3,10 +3,9 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
-from pmxcfs_lab import membership, qdevice, resizing, seed, settings
+from pmxcfs_lab import membership, placing, resizing, seed, settings
 from pmxcfs_lab.corosync_conf import corosync_conf
 from pmxcfs_lab.disk.client import NodeDisk
 from pmxcfs_lab.errors import LabError
@@ -17,17 +16,9 @@ from pmxcfs_lab.lock import lab_lock
 from pmxcfs_lab.observer import SETTLED_WITHIN_S, Observer
 from pmxcfs_lab.options import DEFAULT
 from pmxcfs_lab.plan import Plan, parse_groups
-from pmxcfs_lab.provider import (
-    AS_USUAL,
-    Capability,
-    Completed,
-    Groups,
-    Launch,
-    Provider,
-    Say,
-    Service,
-)
+from pmxcfs_lab.provider import AS_USUAL, Completed, Groups, Launch, Provider, Say, Service
 from pmxcfs_lab.record import LabRecord, Owner, read_record, require_record
+from pmxcfs_lab.starting import Starter
 from pmxcfs_lab.status import NodeStatus, Tree
 from pmxcfs_lab.switch.client import SwitchControl
 
@@ -104,8 +95,8 @@ class Lab:
         databases = databases or {}
         for path in databases.values():
             seed.check_database(path)
-        plan = self._place(plan)
-        self._require_everything(plan)
+        plan = placing.place(plan, self._provider, self._provider_name)
+        placing.require_everything(plan, self._provider)
         with lab_lock(self._layout.lock) as guard_fd:
             is_new = self._begin(plan, databases, owner)
             self._provider.up(plan, guard_fd=guard_fd, say=self._say)
@@ -113,11 +104,11 @@ class Lab:
                 if plan.options != DEFAULT:
                     settings.configure(self._provider, plan)
                 for name in databases:
-                    self._mount_disk(name)
+                    self._starter(plan).mount_disk(name)
                 self._seed(plan, databases)
             else:
                 self.heal()
-            self._start_together(plan)
+            self._starter(plan).start_together()
             self._write_record(plan, owner, is_complete=True)
         self._say("waiting until all nodes agree")
         self._observer().wait(within_s=within_s, give_up_on_exit=True)
@@ -149,16 +140,7 @@ class Lab:
         `launch` is how, where that differs from the usual; it needs a single service.
         """
         self.plan.node(node)
-        if Service.COROSYNC in services and not self.plan.local:
-            self._provider.start(node, Service.COROSYNC, launch=launch)
-            self._observer().wait_for_corosync([node], must_be_quorate=False)
-            if self.plan.options.qdevice:
-                qdevice.start_device(self._provider, node)
-        if Service.PMXCFS in services:
-            self._mount_disk(node)
-            self._provider.start(
-                node, Service.PMXCFS, local=local or self.plan.local, launch=launch
-            )
+        self._starter(self.plan).start(node, services, launch, local=local)
 
     def start_unattended(self, node: str, service: Service) -> None:
         """Start a service that may end at once; nothing is waited for."""
@@ -181,7 +163,7 @@ class Lab:
         """
         before = self.plan
         after = resizing.with_node(before, node)
-        self._require_resizable()
+        placing.require_resizable(self.plan, self._provider)
         self.wait()
         with lab_lock(self._layout.lock) as guard_fd:
             self._provider.up(after, guard_fd=guard_fd, say=self._say)
@@ -197,7 +179,7 @@ class Lab:
             LabError: it is the last one, the provider can't, or the others are not quorate.
         """
         after = resizing.without_node(self.plan, node)
-        self._require_resizable()
+        placing.require_resizable(self.plan, self._provider)
         self.stop(node)
         self.wait(after.names)
         with lab_lock(self._layout.lock):
@@ -308,42 +290,15 @@ class Lab:
         """Assert that all entries are the same on these nodes (default: all); see `Observer`."""
         self._observer().trees_are_equal(nodes, within_s=within_s)
 
-    def _mount_disk(self, node: str) -> None:
-        """Have the disk layer under the node's database, if this lab has such layers."""
-        if self.plan.options.disk:
-            self.disk(node).mount()
-
     def _links(self) -> SwitchControl | KernelLinks:
         record = self._layout.run / "links.json"
         return self._provider.switch() or KernelLinks(self._provider, self.plan, record)
 
+    def _starter(self, plan: Plan) -> Starter:
+        return Starter(self._provider, plan, self._say)
+
     def _observer(self) -> Observer:
         return Observer(self._provider, self.plan)
-
-    def _place(self, plan: Plan) -> Plan:
-        """Return the plan with addresses of the provider's; refuse more nodes than it has."""
-        most = self._provider.nodes_max
-        if len(plan.nodes) > most:
-            raise LabError(f"The provider {self._provider_name} has at most {most} nodes.")
-        for capability, is_wanted in (
-            (Capability.TWO_LINKS, plan.options.links > 1),
-            (Capability.SWITCH, plan.options.switch),
-            (Capability.WITNESS, plan.options.qdevice),
-        ):
-            if is_wanted and capability not in self._provider.capabilities:
-                raise LabError(f"The provider {self._provider_name} does not have {capability}.")
-        nodes = tuple(replace(node, network=self._provider.network) for node in plan.nodes)
-        return replace(plan, nodes=nodes)
-
-    def _require_everything(self, plan: Plan) -> None:
-        lacking = [*self._provider.missing(), *(qdevice.missing() if plan.options.qdevice else ())]
-        if lacking:
-            lines = [f"{what}: {advice}" for what, advice in lacking]
-            raise LabError("This machine lacks what a lab needs.", "\n".join(lines))
-
-    def _require_resizable(self) -> None:
-        if Capability.RESIZING not in self._provider.capabilities or self.plan.local:
-            raise LabError("This lab cannot grow or shrink.", "`down`, and `up` with other nodes.")
 
     def _owner(self) -> Owner | None:
         record = read_record(self._layout.record)
@@ -362,8 +317,7 @@ class Lab:
         return True
 
     def _write_record(self, plan: Plan, owner: Owner | None, *, is_complete: bool) -> None:
-        record = LabRecord(plan, self._provider_name, is_complete, owner)
-        record.write(self._layout.record)
+        LabRecord(plan, self._provider_name, is_complete, owner).write(self._layout.record)
 
     def _is_orphaned(self) -> bool:
         record = read_record(self._layout.record)
@@ -380,22 +334,6 @@ class Lab:
         for node, path in databases.items():
             self._say(f"{node} starts from {path}")
             seed.seed(self._provider, node, path, None if plan.local else corosync_conf(plan))
-
-    def _start_together(self, plan: Plan) -> None:
-        if not plan.local:
-            self._say("starting corosync")
-            for name in plan.names:
-                self._provider.start(name, Service.COROSYNC)
-            self._observer().wait_for_corosync(plan.names, must_be_quorate=True)
-            if plan.options.qdevice:
-                self._say("starting the quorum device")
-                qdevice.start_witness(self._provider)
-                for name in plan.names:
-                    qdevice.start_device(self._provider, name)
-        self._say("starting pmxcfs")
-        for name in plan.names:
-            self._mount_disk(name)
-            self._provider.start(name, Service.PMXCFS, local=plan.local)
 
 
 def _require_same(record: LabRecord, plan: Plan, databases: Mapping[str, Path]) -> None:
