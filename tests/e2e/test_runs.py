@@ -30,7 +30,7 @@ def perform(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_seeded_run_holds_all_claims_and_has_the_faults_of_its_seed(tmp_path: Path) -> None:
-    folder = REPOSITORY / "build" / "runs" / f"test-{tmp_path.name}"
+    folder = tmp_path / "run"
     completed = perform(folder, "--scenario", BRISK.name, "--seed", str(SEED))
     assert completed.returncode == 0, completed.stdout + completed.stderr
     run = read_run(folder)
@@ -45,7 +45,7 @@ def test_a_seeded_run_holds_all_claims_and_has_the_faults_of_its_seed(tmp_path: 
 
 
 def test_two_holders_of_a_lock_do_not_escape_a_run(tmp_path: Path) -> None:
-    folder = REPOSITORY / "build" / "runs" / f"test-{tmp_path.name}"
+    folder = tmp_path / "run"
     options = ("--scenario", "calm", "--seed", "1", "--minutes", "0.1", "--plant", "holders")
     completed = perform(folder, *options)
     assert completed.returncode == 0, completed.stdout + completed.stderr
