@@ -90,7 +90,7 @@ def test_its_upgrades_go_aside_and_come_back(machine: Machine, unit_directory: s
         assert machine.unit("Type") == "notify"
         assert machine.run("cat /etc/pve/file") == "kept"
         assert f"# {version}" in machine.run("cat /usr/bin/pmxcfs.pve-cluster")
-    machine.run(OURS.replace("install", "--reinstall install"))
+    machine.run("dpkg -i /root/pmxcfs.deb")
     machine.run("apt-get -q -y remove pmxcfs")
     assert "# 2" in machine.run("cat /usr/bin/pmxcfs")
     assert machine.run("cat /usr/share/man/man8/pmxcfs.8.gz") == "2"
