@@ -34,10 +34,11 @@ FORGET = frozenset({"lost_writes", "torn_writes", "power_off", "bit_flips"})
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A time."""
+    """A time; of a node that is cut off also until when it surely has what it took meanwhile."""
 
     began_s: float
     ended_s: float
+    kept_until_s: float = float("inf")
 
     def meets(self, began_s: float, ended_s: float) -> bool:
         """Tell if it has a moment in common with another one."""
@@ -64,6 +65,19 @@ class Promises:
         """Whether a change without fsync is not followed by a loss of power of all nodes."""
         return all(outage_s < ended_s for outage_s in self._outages)
 
+    def may_drop_at(self, node: str, began_s: float, ended_s: float) -> float:
+        """Return from when on a node may have dropped a change, so that no fsync speaks of it.
+
+        The next fsync on the node says so, whoever calls it; all later ones say nothing of it.
+        """
+        cuts = (
+            time.kept_until_s
+            for time in self._cut.get(node, ())
+            if time.meets(began_s, ended_s + UNDER_WAY_S)
+        )
+        outages = (outage_s for outage_s in self._outages if outage_s >= ended_s)
+        return min((*cuts, *outages), default=float("inf"))
+
     def works_alone(self, node: str, began_s: float, ended_s: float) -> bool:
         """Whether somebody had this node work without the others, so that it promises nothing."""
         return any(
@@ -87,7 +101,8 @@ def _cut(facts: Facts, node: str) -> Iterator[Interval]:
     seen = [look for look in facts.observations if look.node == node]
     for span in facts.spans:
         if _cuts_off(span, node, facts.run.nodes):
-            yield Interval(span.began_s, _back_at(seen, span.ended_s, facts.final.t))
+            back_s = _back_at(seen, span.ended_s, facts.final.t)
+            yield Interval(span.began_s, back_s, span.ended_s)
     spared = [
         Interval(span.began_s, _back_at(seen, span.ended_s, facts.final.t))
         for span in facts.spans
@@ -96,7 +111,7 @@ def _cut(facts: Facts, node: str) -> Iterator[Interval]:
     ]
     for look, missing_s in _missing(seen, facts.final.t):
         if not any(time.meets(look, missing_s) for time in spared):
-            yield Interval(look - NOTICED_AFTER_S, missing_s)
+            yield Interval(look - NOTICED_AFTER_S, missing_s, look)
 
 
 def _cuts_off(span: Span, node: str, names: Sequence[str]) -> bool:

@@ -5,7 +5,6 @@ must be there in the end.
 """
 
 import hashlib
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +30,7 @@ def examine(facts: Facts) -> Finding:
             for number, call in enumerate(updates)
             if call.is_ok
             and not promises.works_alone(call.node, call.began_s, call.until_s)
-            and (_is_synced(call, synced) or _is_shared(call, promises))
+            and (_is_synced(call, synced, promises) or _is_shared(call, promises))
         ]
         excused += sum(call.is_ok for call in updates) - len(owed)
         if owed:
@@ -40,7 +39,8 @@ def examine(facts: Facts) -> Finding:
             legal = {_digest(call) for call in updates[owed[-1] :]}
             lost = [name for name, tree in trees.items() if tree.get(path) not in legal]
             if lost:
-                violations.append(_violation(last, lost, facts, trees, synced))
+                how = "fsynced" if _is_synced(last, synced, promises) else "acknowledged"
+                violations.append(_violation(last, lost, facts, trees, how))
     return Finding(examined, tuple(violations), excused)
 
 
@@ -52,18 +52,22 @@ def _by_path(calls: Sequence[Call]) -> Mapping[str, list[Call]]:
     return found
 
 
-def _syncs(calls: Sequence[Call]) -> Mapping[str, list[float]]:
-    """Return when each client began its fsyncs that succeeded, in order."""
+def _syncs(calls: Sequence[Call]) -> Mapping[str, list[Call]]:
+    """Return each client's fsyncs that succeeded, in order."""
     found = defaultdict(list)
     for call in calls:
         if call.name == "fsync" and call.is_ok:
-            found[call.client].append(call.began_s)
+            found[call.client].append(call)
     return found
 
 
-def _is_synced(call: Call, syncs: Mapping[str, list[float]]) -> bool:
-    times = syncs.get(call.client, [])
-    return bisect_left(times, call.until_s) < len(times)
+def _is_synced(call: Call, syncs: Mapping[str, list[Call]], promises: Promises) -> bool:
+    """Whether an fsync succeeded after a change, while its node surely had it."""
+    dropped_s = promises.may_drop_at(call.node, call.began_s, call.until_s)
+    return any(
+        call.until_s <= sync.began_s and sync.until_s <= dropped_s
+        for sync in syncs.get(call.client, ())
+    )
 
 
 def _is_shared(call: Call, promises: Promises) -> bool:
@@ -81,7 +85,7 @@ def _violation(
     lost: Sequence[str],
     facts: Facts,
     trees: Mapping[str, Mapping[str, str]],
-    syncs: Mapping[str, list[float]],
+    how: str,
 ) -> Violation:
     kept = [
         f"{name} keeps it in {tree}"
@@ -90,6 +94,5 @@ def _violation(
         if files.get(call.path) == _digest(call)
     ]
     there = "another text" if trees[lost[0]].get(call.path) else "nothing"
-    how = "fsynced" if _is_synced(call, syncs) else "acknowledged"
     words = f"{call.path}: {call.value} was {how}, and {', '.join(lost)} has {there} in the end"
     return Violation(NAME, call.until_s, "; ".join([words, *kept]), node=call.node, op=call.id)

@@ -52,6 +52,14 @@ def test_what_a_node_acknowledged_while_it_was_cut_off_may_be_lost_but_not_if_it
     assert "c1.2.3 was fsynced" in story.complaint("survival")
 
 
+def test_an_fsync_after_a_node_has_come_back_says_nothing_of_what_it_dropped() -> None:
+    story = Story()
+    story.update(1, 10.5)
+    story.fault(10.0, 20.0, "isolate", node="node1")
+    story.call("fsync", "folder", 24.0, 24.1)
+    assert story.violations("survival") == ()
+
+
 def test_what_a_node_acknowledged_a_moment_before_it_was_cut_off_may_be_lost() -> None:
     story = Story()
     story.update(1, 9.5)
