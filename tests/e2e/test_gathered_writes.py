@@ -73,7 +73,8 @@ def lab(make_lab: MakeLab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 
 def content(node: Host, name: str) -> bytes:
-    return node.run("cat /etc/pve/%s", name).stdout_bytes
+    text: bytes = node.run("cat /etc/pve/%s", name).stdout_bytes
+    return text
 
 
 def test_what_is_closed_was_few_changes_and_is_on_all_nodes(lab: Lab, nodes: Nodes) -> None:

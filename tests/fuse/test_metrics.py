@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pmxcfs.database import PAGE_BYTES
 from tests.fuse.calls import refusal
 from tests.fuse.daemon import Daemon
 
@@ -88,7 +89,7 @@ def test_what_callers_do_is_counted(measured: Measured) -> None:
     assert now.value("pmxcfs_applied_operations_total") == 14
     assert now.value("pmxcfs_database_commit_duration_seconds_count") >= 10
     assert now.value("pmxcfs_database_sync_duration_seconds_count") == 1
-    assert now.value("pmxcfs_database_log_written_bytes_total") >= 10 * 4096
+    assert now.value("pmxcfs_database_log_written_bytes_total") >= 10 * PAGE_BYTES
     assert now.value("pmxcfs_tree_content_bytes") == 1000
     assert now.value("pmxcfs_tree_entries") == 5
     assert now.value("pmxcfs_locks") == 1

@@ -100,7 +100,12 @@ async def looks_at(scene: GatheringScene, what: str, number: int) -> object:
 async def _list(scene: GatheringScene) -> list[bytes]:
     names: list[bytes] = []
     handle = await scene.fs.opendir(KERNEL_ROOT, CONTEXT)
-    await scene.fs.list(handle, 0, lambda name, *_: names.append(name) is None)
+
+    def add(name: bytes, *_: object) -> bool:
+        names.append(name)
+        return True
+
+    await scene.fs.list(handle, 0, add)
     return names
 
 
