@@ -165,6 +165,7 @@ def test_fsync_is_eio_within_the_bound_when_two_of_three_daemons_hang(
     lab.trees_are_equal()
 
 
+@pytest.mark.thorough
 def test_an_isolated_node_promises_nothing(lab: Lab, nodes: Nodes) -> None:
     wait_for_promise(nodes["node3"], "majority")
     command = f'rm -f /tmp/go /tmp/late; {PYTHON} -c "$0" >/tmp/late 2>&1 & echo $!'

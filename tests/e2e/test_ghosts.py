@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from pmxcfs_lab.lab import Lab
 
 from pmxcfs.waits.ghosts import SILENCE_S_MAX
@@ -11,6 +12,7 @@ from .haunting import GHOST, Nodes, group_members, haunt
 RECOVERED_WITHIN_S = SILENCE_S_MAX + 30.0
 
 
+@pytest.mark.thorough
 def test_a_ghost_is_left_out_and_the_cluster_goes_on(
     lab: Lab, nodes: Nodes, tmp_path: Path
 ) -> None:

@@ -207,6 +207,7 @@ def test_two_labs_side_by_side_do_not_see_each_other(make_lab: MakeLab) -> None:
     one.trees_are_equal()
 
 
+@pytest.mark.thorough
 @pytest.mark.lab_has(Capability.NINE_NODES)
 def test_nine_nodes_come_up(make_lab: MakeLab) -> None:
     lab = make_lab(9)

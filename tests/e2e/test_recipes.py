@@ -28,6 +28,7 @@ def test_the_document_has_the_recipes_of_a_clusters_life() -> None:
     assert all(recipe.steps for recipe in LIFE)
 
 
+@pytest.mark.thorough
 def test_a_clusters_life_goes_as_it_is_written(bare_hosts: Lab) -> None:
     cook = Cook(bare_hosts)
     for recipe in LIFE:

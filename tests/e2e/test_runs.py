@@ -47,6 +47,7 @@ def test_a_seeded_run_holds_all_claims_and_has_the_faults_of_its_seed(tmp_path: 
         assert finding.examined > 0 or name in SAYS_NOTHING, f"{name} examined nothing"
 
 
+@pytest.mark.thorough
 def test_two_holders_of_a_lock_do_not_escape_a_run(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     options = ("--scenario", "calm", "--seed", "1", "--minutes", "0.1", "--plant", "holders")

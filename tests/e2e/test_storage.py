@@ -1,5 +1,6 @@
 """A node whose database is locked for too long leaves, the others go on, and it comes back."""
 
+import pytest
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
 from testinfra.host import Host
@@ -31,6 +32,7 @@ def state_of(node: Host) -> tuple[str, bool]:
     return word, has_failed == "True"
 
 
+@pytest.mark.thorough
 def test_a_node_with_a_locked_database_leaves_and_comes_back_with_all_that_it_missed(
     lab: Lab, nodes: dict[str, Host]
 ) -> None:

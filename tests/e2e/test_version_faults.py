@@ -78,6 +78,7 @@ def test_corosync_with_an_old_configuration_ends_and_the_others_go_on(
     lab.trees_are_equal()
 
 
+@pytest.mark.thorough
 @pytest.mark.lab_has(Capability.RESIZING)
 def test_a_node_joins_a_running_cluster_and_another_leaves_it(make_lab: MakeLab) -> None:
     lab = make_lab(3)

@@ -13,6 +13,7 @@ from errno import EEXIST
 from typing import Any
 
 from pmxcfs.__main__ import main as run_daemon
+from pmxcfs.compiled import INTERPRETED
 from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError
 from pmxcfs.fuse.changes import Changes
@@ -176,7 +177,8 @@ BUGS: dict[str, Callable[[], None]] = {
 
 
 def main() -> None:
-    """Plant a bug, then be the daemon."""
+    """Plant a bug, then be the daemon; what is compiled takes none."""
+    os.environ[INTERPRETED] = "1"
     BUGS[sys.argv.pop(1)]()
     run_daemon()
 
