@@ -8,6 +8,7 @@ _P = ParamSpec("_P")
 
 class CData(Protocol):
     def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401 - the C type decides
+    generation: int
     attr_timeout: float
     entry_timeout: float
     def __add__(self, count: int) -> CData: ...

@@ -10,7 +10,9 @@ _DECLARATIONS = """
 typedef uint64_t fuse_ino_t;
 typedef struct fuse_req *fuse_req_t;
 struct fuse_session;
-struct fuse_entry_param { fuse_ino_t ino; double attr_timeout; double entry_timeout; ...; };
+struct fuse_entry_param {
+    fuse_ino_t ino; uint64_t generation; double attr_timeout; double entry_timeout; ...;
+};
 
 struct fuse_session *pmxcfs_mount(const char *mountpoint, const char *options);
 void pmxcfs_unmount(struct fuse_session *session);

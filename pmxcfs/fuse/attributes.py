@@ -4,6 +4,7 @@ Source: docs/PROTOCOL.md, "Modes".
 """
 
 import stat
+from collections.abc import Callable
 
 import pyfuse3
 
@@ -56,11 +57,15 @@ class Attributes:
     Args:
         driver: tells whether the cluster is quorate.
         gid: the group that owns everything.
+        generation: returns what tells apart what a number of the kernel's has meant.
     """
 
-    def __init__(self, driver: Driver, gid: int) -> None:
+    def __init__(
+        self, driver: Driver, gid: int, generation: Callable[[int], int] = lambda number: 0
+    ) -> None:
         self._driver = driver
         self._gid = gid
+        self._generation = generation
         self._stamps = Stamps()
         self._kept: dict[Inode, tuple[Entry, Stat]] = {}
         self._kept_under_quorum = False
@@ -158,6 +163,7 @@ class Attributes:
     def _blank(self, number: int, mode: int) -> Stat:
         attributes = Stat()
         attributes.st_ino = number
+        attributes.generation = self._generation(number)
         attributes.st_mode = mode
         attributes.st_uid = OWNER_UID
         attributes.st_gid = self._gid

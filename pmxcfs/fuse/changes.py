@@ -35,11 +35,19 @@ class Changes:
     """The changing requests of the mount. All inodes are the tree's.
 
     Every method raises OperationError: EACCES without quorum, else the verdict of the members.
+
+    Args:
+        driver: takes them.
+        open_files: of this mount.
+        live: returns the entry of an inode, unless the kernel takes it for another.
     """
 
-    def __init__(self, driver: Driver, open_files: OpenFiles) -> None:
+    def __init__(
+        self, driver: Driver, open_files: OpenFiles, live: Callable[[Inode], Entry | None]
+    ) -> None:
         self._driver = driver
         self._open_files = open_files
+        self._live = live
 
     async def create(self, parent: Inode, name: bytes) -> Entry:
         """Make an empty file that must not exist yet."""
@@ -80,15 +88,14 @@ class Changes:
 
     async def write(self, inode: Inode, offset: int, data: bytes) -> int:
         """Put data at an offset; return how many bytes were written, which is all of them."""
-        entry = self._tree.get(inode)
-        if entry is None:
+        if self._live(inode) is None:
             return self._open_files.write_orphan(inode, offset, data)
         self._require_quorum()
         _check_size(offset + len(data))
         try:
             return await self._submit_for(inode, lambda path: Write(path, offset, data))
         except OperationError:
-            if self._tree.get(inode) is not None:
+            if self._live(inode) is not None:
                 raise
             return self._open_files.write_orphan(inode, offset, data)
 
@@ -98,7 +105,7 @@ class Changes:
         A file without data grows by a write of zeros: by a truncation it would get a size and no
         data, and a reference node that reads such a file crashes.
         """
-        entry = self._tree.get(inode)
+        entry = self._live(inode)
         if entry is None:
             self._open_files.truncate_orphan(inode, size)
             return
@@ -110,7 +117,7 @@ class Changes:
     async def set_mtime(self, inode: Inode, mtime: int) -> None:
         """Set the modification time: seconds, of which 32 bits are kept."""
         mtime &= 0xFFFFFFFF
-        if self._tree.get(inode) is None:
+        if self._live(inode) is None:
             self._open_files.touch_orphan(inode, mtime)
             return
         self._require_quorum()
@@ -126,7 +133,7 @@ class Changes:
             try:
                 return await self._driver.submit(operation(path))
             except OperationError as error:
-                is_there = self._tree.get(inode) is not None
+                is_there = self._live(inode) is not None
                 if error.errno != ENOENT or not is_there or self._tree.path_of(inode) == path:
                     raise
 
@@ -139,10 +146,9 @@ class Changes:
             raise OperationError(EACCES)
 
     def _path(self, parent: Inode, name: bytes) -> bytes:
-        try:
-            directory = self._tree.path_of(parent)
-        except KeyError:
-            raise OperationError(ESTALE) from None  # the kernel looks the path up again
+        if self._live(parent) is None:
+            raise OperationError(ESTALE)  # the kernel looks the path up again
+        directory = self._tree.path_of(parent)
         return directory + b"/" + name if directory else name
 
     def _new_path(self, parent: Inode, name: bytes) -> bytes:

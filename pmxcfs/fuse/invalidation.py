@@ -22,7 +22,7 @@ from typing import Protocol
 import structlog
 
 from pmxcfs.fuse.attributes import Attributes
-from pmxcfs.fuse.inodes import kernel_inode
+from pmxcfs.fuse.inodes import kernel_inode, tree_inode
 from pmxcfs.fuse.listings import Listings
 from pmxcfs.fuse.lookups import Lookups
 from pmxcfs.fuse.open_files import OpenFiles
@@ -200,6 +200,10 @@ class MountCache:
             is_own: whether somebody on this node made them; it need not be a request that waits.
         """
         self._open_files.follow(changes)
+        for change in changes:
+            if change.after is not None:
+                place = (change.after.parent, change.after.name)
+                self._lookups.follow(kernel_inode(change.inode), place)
         changed = [
             change
             for change in changes
@@ -230,9 +234,17 @@ class MountCache:
     def forget_all(self) -> None:
         """Have the kernel forget everything: modes have changed, or the tree is another."""
         self._attributes.renew_all()
-        self._open_files.follow_tree(self._find)
+        self._lookups.follow_tree(lambda number: self._find(tree_inode(number)))
+        self._open_files.follow_tree(self._still)
         self._tell(self._lookups)
         self._forget_names()
+
+    def _still(self, inode: Inode) -> Entry | None:
+        """Return the entry of an inode, unless the kernel takes it for another."""
+        entry = self._find(inode)
+        if entry is None or self._lookups.is_known_as_other(kernel_inode(inode), entry.type):
+            return None
+        return entry
 
     def _forget_names(self) -> None:
         self._listings.end_freshness()

@@ -1,15 +1,20 @@
 """What the kernel knows: the inodes it was given and has not given back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pmxcfs.memdb.entry import EntryType
+from pmxcfs.memdb.entry import Entry, EntryType, Inode
+
+Place = tuple[Inode, bytes]
+"""The directory that an entry is in, and its name."""
 
 
 @dataclass(slots=True)
 class _Known:
     count: int
     type: EntryType | None
+    place: Place | None
+    is_other: bool = False
 
 
 class Lookups:
@@ -20,6 +25,7 @@ class Lookups:
 
     def __init__(self) -> None:
         self._known: dict[int, _Known] = {}
+        self._generations: dict[int, int] = {}
 
     def __contains__(self, number: int) -> bool:
         """Whether the kernel may remember anything of this inode."""
@@ -29,19 +35,47 @@ class Lookups:
         """Yield every inode that the kernel knows."""
         return iter(self._known)
 
-    def add(self, number: int, entry_type: EntryType | None = None) -> None:
+    def add(
+        self, number: int, entry_type: EntryType | None = None, place: Place | None = None
+    ) -> None:
         """Count one more answer that gave this inode to the kernel; virtual ones have no type."""
         known = self._known.get(number)
         if known is None:
-            self._known[number] = _Known(1, entry_type)
+            self._known[number] = _Known(1, entry_type, place)
         else:
             known.count += 1
-            known.type = entry_type
+            known.type, known.place, known.is_other = entry_type, place, False
+
+    def generation(self, number: int) -> int:
+        """Return what tells the kernel apart what an inode has meant, one after the other."""
+        return self._generations.get(number, 0)
+
+    def follow(self, number: int, place: Place) -> None:
+        """Note that what an inode stands for is at another place now."""
+        known = self._known.get(number)
+        if known is not None:
+            known.place = place
+
+    def follow_tree(self, find: Callable[[int], Entry | None]) -> None:
+        """See which inodes stand for something else in the tree that has replaced ours.
+
+        Each member counts its inodes by itself while it is cut off; so what was made here alone,
+        and what others made meanwhile, can have one number. What is at its place is taken for the
+        same.
+        """
+        for number, known in self._known.items():
+            if known.place is None:
+                continue
+            entry = find(number)
+            was_other = known.is_other
+            known.is_other = entry is not None and known.place != (entry.parent, entry.name)
+            if known.is_other and not was_other:
+                self._generations[number] = self.generation(number) + 1
 
     def is_known_as_other(self, number: int, entry_type: EntryType) -> bool:
-        """Whether the kernel was told that this inode is of another type."""
+        """Whether the kernel takes this inode for something else than what it stands for now."""
         known = self._known.get(number)
-        return known is not None and known.type is not entry_type
+        return known is not None and (known.is_other or known.type is not entry_type)
 
     def remove(self, number: int, count: int) -> bool:
         """Take back ``count`` answers; true means that the kernel knows the inode no more."""

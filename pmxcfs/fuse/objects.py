@@ -87,7 +87,10 @@ class Objects:
             self._lookups.add(item.number)
             self._virtual.keep(item)
         else:
-            self._lookups.add(kernel_inode(item.inode), item.type)
+            number = kernel_inode(item.inode)
+            if self._lookups.is_known_as_other(number, item.type):
+                self._open_files.forget(item.inode)
+            self._lookups.add(number, item.type, (item.parent, item.name))
             if self._open_files.takes_known_for_open and not item.is_directory:
                 self._open_files.know(item)
 
@@ -139,8 +142,12 @@ class Objects:
 
         A number can come to mean another entry when the tree of another node is taken over.
         """
-        entry = self.tree.get(tree_inode(number))
-        if entry is None or self._lookups.is_known_as_other(number, entry.type):
+        return self.live(tree_inode(number))
+
+    def live(self, inode: Inode) -> Entry | None:
+        """Do so for an inode of the tree."""
+        entry = self.tree.get(inode)
+        if entry is None or self._lookups.is_known_as_other(kernel_inode(inode), entry.type):
             return None
         return entry
 

@@ -87,7 +87,11 @@ class OpenFiles:
                 file.entry = change.after
 
     def follow_tree(self, find: Callable[[Inode], Entry | None]) -> None:
-        """Keep up with a tree that was replaced as a whole."""
+        """Keep up with a tree that was replaced as a whole.
+
+        Args:
+            find: returns what an inode still stands for.
+        """
         for inode, file in self._files.items():
             entry = find(inode)
             if entry is not None and entry.type is file.entry.type:

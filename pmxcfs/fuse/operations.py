@@ -56,14 +56,14 @@ class PmxcfsOperations(pyfuse3.Operations):
         self._driver = driver
         self._gid = gid
         self._open_files = OpenFiles()
-        self._changes = Changes(driver, self._open_files)
-        self._attributes = Attributes(driver, gid)
-        virtual_inodes = VirtualInodes(virtual)
         lookups = Lookups()
+        self._attributes = Attributes(driver, gid, lookups.generation)
+        virtual_inodes = VirtualInodes(virtual)
         self._listings = Listings(virtual_inodes)
         self._objects = Objects(
             driver, self._open_files, self._attributes, lookups, virtual_inodes, self._listings
         )
+        self._changes = Changes(driver, self._open_files, self._objects.live)
         find = self._objects.in_tree
         self.cache = MountCache(find, self._open_files, lookups, self._attributes, self._listings)
         driver.attach_cache(self.cache)

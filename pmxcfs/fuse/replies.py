@@ -37,6 +37,7 @@ def _native(stat: pyfuse3.EntryAttributes) -> "CData":
         stat.st_mtime_ns // _NANOSECONDS,
         stat.st_mtime_ns % _NANOSECONDS,
     )
+    entry.generation = stat.generation
     entry.attr_timeout, entry.entry_timeout = stat.attr_timeout, stat.entry_timeout
     stat.native = entry
     return entry

@@ -178,9 +178,13 @@ def test_who_waits_in_fsync_is_shown_with_whom_they_wait_for(lab: Lab, nodes: No
             assert waits["fsync"]["waits_for"] == ["node2 (id 2)", "node3 (id 3)"]
 
         eventually(is_shown, within_s=9)
-        now = metrics_of(nodes["node1"])
-        assert now['pmxcfs_queue_length{queue="fsync"}'] == 1
-        assert now['pmxcfs_fsync_promise{disks="majority"}'] == 1
+
+        def is_measured() -> None:  # metrics are made once a second
+            now = metrics_of(nodes["node1"])
+            assert now['pmxcfs_queue_length{queue="fsync"}'] == 1
+            assert now['pmxcfs_fsync_promise{disks="majority"}'] == 1
+
+        eventually(is_measured, within_s=3)
 
     def is_counted() -> None:
         now = metrics_of(nodes["node1"])

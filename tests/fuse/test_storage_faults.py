@@ -28,6 +28,7 @@ SOON_S = 15
 _FAULTY_DAEMON = """
 import json, os, sys, time
 from pathlib import Path
+os.environ["PMXCFS_INTERPRETED"] = "1"  # what is compiled cannot be changed
 from pmxcfs import checkpoints, patience
 from pmxcfs.__main__ import main
 

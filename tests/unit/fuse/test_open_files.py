@@ -170,6 +170,38 @@ async def test_a_number_that_means_a_directory_now_is_another_object() -> None:
     assert (await scene.fs.getattr(handle, CONTEXT)).st_nlink == 0
 
 
+async def test_a_number_that_means_another_file_now_is_not_written_by_who_had_the_first_open() -> (
+    None
+):
+    other = Scene()
+    await other.make("theirs", b"kept")
+    scene = Scene()
+    await scene.make("draft", b"mine")
+    handle = await scene.open("draft")
+    scene.driver.replica.memdb.replace(other.driver.replica.memdb.tree, NOW_S)
+    scene.fs.cache.forget_all()
+    assert await scene.fs.write(handle, 0, b"more") == 4
+    assert await scene.fs.read(handle, 0, 100) == b"more"
+    assert (await scene.fs.getattr(handle, CONTEXT)).st_nlink == 0
+    found = scene.driver.replica.memdb.tree.find(b"theirs")
+    assert found is not None
+    assert found.data == b"kept"
+
+
+async def test_the_kernel_is_told_that_a_number_means_something_else_now() -> None:
+    scene = Scene()
+    await scene.make("draft", b"mine")
+    before = await scene.fs.lookup(KERNEL_ROOT, b"draft", CONTEXT)
+    other = Scene()
+    await other.make("theirs", b"kept")
+    scene.driver.replica.memdb.replace(other.driver.replica.memdb.tree, NOW_S)
+    scene.fs.cache.forget_all()
+    after = await scene.fs.lookup(KERNEL_ROOT, b"theirs", CONTEXT)
+    assert after.st_ino == before.st_ino
+    assert after.generation != before.generation
+    assert await scene.fs.read(after.st_ino, 0, 100) == b"kept"
+
+
 async def test_a_file_that_comes_back_with_a_synchronisation_is_the_trees_again() -> None:
     scene = Scene()
     await scene.make("f", b"old")
