@@ -24,6 +24,9 @@ if [ "$(cat "$INTO/done" 2>/dev/null)" != "$(wanted)" ]; then
     "$PIP" wheel -q --no-deps --no-build-isolation --require-hashes -r ci/locked/daemon.txt -w "$INTO"
     wanted >"$INTO/done"
 fi
+# What every change runs through, compiled against what it will run with.
+"$PIP" install -q --no-index --no-deps $(ls "$INTO"/*.whl | grep -v /pmxcfs-)
+"$INTO/venv/bin/python" -m pmxcfs.compile_build
 rm -f "$INTO"/pmxcfs-*.whl
 rm -rf build/lib build/bdist.* build/temp.*
 "$PIP" wheel -q --no-deps --no-build-isolation . -w "$INTO"
