@@ -1,6 +1,6 @@
 """How well frames get from one node to another: lost one way, late, twice, damaged, slowly."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from random import Random
 from typing import ClassVar, Self
 
@@ -107,15 +107,7 @@ class LinkQuality(LinkFault):
         return _rules(plan, self.from_, self.to, self._quality(), link)
 
     def _quality(self) -> Quality:
-        return Quality(
-            self.loss,
-            self.delay_ms,
-            self.jitter_ms,
-            self.duplicate,
-            self.reorder,
-            self.corrupt,
-            self.rate_kbit,
-        )
+        return Quality(**{field.name: getattr(self, field.name) for field in fields(Quality)})
 
 
 def _unsuitable(plan: Plan, from_: str, to: str) -> str | None:

@@ -18,10 +18,9 @@ STORM_TIMES_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Kill:
-    """Daemons of a node are killed, as by kill -9; healing starts them."""
+class _DaemonFault:
+    """A fault of the daemons of one node, which healing starts again."""
 
-    name: ClassVar[str] = "kill"
     node: str
     service: str = ALL
 
@@ -37,66 +36,40 @@ class Kill:
     def available(self, lab: Lab) -> str | None:
         """See Fault."""
         return _lacks(lab.plan, self.node, self.service)
+
+    def heal(self, lab: Lab) -> None:
+        """See Fault."""
+        lab.start(self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Kill(_DaemonFault):
+    """Daemons of a node are killed, as by kill -9; healing starts them."""
+
+    name: ClassVar[str] = "kill"
 
     def inject(self, lab: Lab) -> None:
         """See Fault."""
         lab.kill(self.node, services_of(self.service))
 
-    def heal(self, lab: Lab) -> None:
-        """See Fault."""
-        lab.start(self.node)
-
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(_DaemonFault):
     """Daemons of a node are stopped cleanly; healing starts them."""
 
     name: ClassVar[str] = "stop"
-    node: str
-    service: str = ALL
-
-    @classmethod
-    def draw(cls, chance: Random, plan: Plan) -> Self | None:
-        """See Fault."""
-        return cls(chance.choice(plan.names), chance.choice(_aims(plan)))
-
-    def touched(self, plan: Plan) -> tuple[str, ...]:
-        """See Fault."""
-        return (self.node,)
-
-    def available(self, lab: Lab) -> str | None:
-        """See Fault."""
-        return _lacks(lab.plan, self.node, self.service)
 
     def inject(self, lab: Lab) -> None:
         """See Fault."""
         lab.stop(self.node, services_of(self.service))
 
-    def heal(self, lab: Lab) -> None:
-        """See Fault."""
-        lab.start(self.node)
-
 
 @dataclass(frozen=True, slots=True)
-class Hang:
+class Hang(_DaemonFault):
     """A daemon hangs: SIGSTOP, and SIGCONT when it heals."""
 
     name: ClassVar[str] = "hang"
-    node: str
     service: str = Service.PMXCFS.value
-
-    @classmethod
-    def draw(cls, chance: Random, plan: Plan) -> Self | None:
-        """See Fault."""
-        return cls(chance.choice(plan.names), chance.choice(_aims(plan)))
-
-    def touched(self, plan: Plan) -> tuple[str, ...]:
-        """See Fault."""
-        return (self.node,)
-
-    def available(self, lab: Lab) -> str | None:
-        """See Fault."""
-        return _lacks(lab.plan, self.node, self.service)
 
     def inject(self, lab: Lab) -> None:
         """See Fault."""

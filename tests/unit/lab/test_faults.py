@@ -184,8 +184,8 @@ def test_another_command_heals_what_is_active_the_last_one_first(
     Active(lab).inject(Hang("node1"))
     Active(lab).inject(Kill("node2", "pmxcfs"))
     paper.asked.clear()
-    healed = Active(lab).heal_all()
-    assert healed == [Kill("node2", "pmxcfs"), Hang("node1")]
+    last_first: list[Fault] = [Kill("node2", "pmxcfs"), Hang("node1")]
+    assert Active(lab).heal_all() == last_first
     assert paper.asked.index("start node2 pmxcfs") < paper.asked.index("SIGCONT node1 pmxcfs")
     assert Active(lab).faults() == []
 
