@@ -275,10 +275,14 @@ class Lab:
         return self._observer().glances()
 
     def wait(
-        self, nodes: Sequence[str] | None = None, *, within_s: float = SETTLED_WITHIN_S
+        self,
+        nodes: Sequence[str] | None = None,
+        *,
+        within_s: float = SETTLED_WITHIN_S,
+        busy: bool = False,
     ) -> None:
         """Return when these nodes (default: all), and only they, work as one; see `Observer`."""
-        self._observer().wait(nodes, within_s=within_s)
+        self._observer().wait(nodes, within_s=within_s, busy=busy)
 
     def trees(self, nodes: Sequence[str] | None = None) -> dict[str, Tree]:
         """Return the entries of every node's mount (default: all nodes), by node."""

@@ -55,6 +55,7 @@ class Observer:
         *,
         within_s: float = SETTLED_WITHIN_S,
         give_up_on_exit: bool = False,
+        busy: bool = False,
     ) -> None:
         """Return when these nodes (default: all) are quorate, in sync and equal, by themselves.
 
@@ -62,6 +63,7 @@ class Observer:
             nodes: their names.
             within_s: how long it may take.
             give_up_on_exit: fail at once if a daemon has ended: nobody will start it again.
+            busy: somebody writes meanwhile, so they need not be equal.
 
         Raises:
             LabError: they are not within `within_s`; the message names what is missing.
@@ -72,7 +74,7 @@ class Observer:
             rows = self.statuses(together)
             if give_up_on_exit:
                 _require_all_running(rows)
-            return status.why_not_settled(rows, together, local=self._plan.local)
+            return status.why_not_settled(rows, together, local=self._plan.local, busy=busy)
 
         _wait_while(reason, within_s, "The lab has not settled")
 

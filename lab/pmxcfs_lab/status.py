@@ -85,7 +85,11 @@ def equality(statuses: Sequence[NodeStatus]) -> dict[str, bool | None]:
 
 
 def why_not_settled(
-    statuses: Sequence[NodeStatus], together: Sequence[str], *, local: bool = False
+    statuses: Sequence[NodeStatus],
+    together: Sequence[str],
+    *,
+    local: bool = False,
+    busy: bool = False,
 ) -> str | None:
     """Return a sentence on what is still missing until these nodes work as one; None if nothing.
 
@@ -93,6 +97,7 @@ def why_not_settled(
         statuses: the rows of (at least) the nodes named in `together`.
         together: nodes that shall be quorate, in sync and equal, with no other member.
         local: the nodes stand alone; only their mounts count.
+        busy: somebody writes meanwhile, so that no look finds the trees equal.
     """
     rows = [status for status in statuses if status.name in together]
     mute = {row.name for row in rows if row.sync is None}
@@ -103,11 +108,13 @@ def why_not_settled(
     absent = set(together) - {row.name for row in rows}
     if absent:
         return f"{', '.join(sorted(absent))}: not running"
+    if local or busy:
+        return None
     unknown = [row.name for row in rows if row.fingerprint is None]
-    if unknown and not local:
+    if unknown:
         return f"{unknown[0]}: its tree is not known yet"
     fingerprints = {row.name: row.fingerprint for row in rows}
-    if not local and len(set(fingerprints.values())) > 1:
+    if len(set(fingerprints.values())) > 1:
         shown = ", ".join(f"{name} {str(value)[:8]}" for name, value in fingerprints.items())
         return f"the trees differ: {shown}"
     return None

@@ -12,13 +12,16 @@ from pmxcfs_lab.plan import Plan
 from pmxcfs_lab.provider import Service
 
 CALLS = ("read", "write", "fsync")
-FILES = ("config.db", "config.db-wal")
+LOG = "config.db-wal"
+FILES = ("config.db", LOG)
 DELAY_MS_MAX = 60_000.0
 
 FLIP = """\
-import random, sys
+import os, random, sys
 path, bits, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 chance = random.Random(seed)
+if not os.path.exists(path) or not os.path.getsize(path):
+    sys.exit()
 with open(path, "r+b") as file:
     content = bytearray(file.read())
     for _ in range(bits):
@@ -145,10 +148,13 @@ class DiskSlow(_MoodFault):
 class BitFlips:
     """Bits of the database are turned while pmxcfs is down; then it is started, or refuses to.
 
-    Healing removes the database, so that the node takes over the others' tree.
+    Healing removes the database, so that the node takes over the others' tree. The seed chooses
+    only the log, whose frames have checksums. A bit of config.db may be one of a file's text, or of
+    the tree's version, which decides whom the others follow: no format has anything to tell it by.
 
     Attributes:
-        file: "config.db" or "config.db-wal". pmxcfs is killed, so that there is a -wal.
+        file: "config.db" or "config.db-wal". pmxcfs is killed, so that there is a -wal; one that
+            is empty all the same has no bits.
         bits: how many.
         seed: decides which.
     """
@@ -164,8 +170,9 @@ class BitFlips:
         """See Fault."""
         if len(plan.names) < 2 or plan.local:
             return None
-        node, file = chance.choice(plan.names), chance.choice(FILES)
-        return cls(node, file, chance.choice((1, 8, 64)), chance.getrandbits(32))
+        return cls(
+            chance.choice(plan.names), LOG, chance.choice((1, 8, 64)), chance.getrandbits(32)
+        )
 
     def touched(self, plan: Plan) -> tuple[str, ...]:
         """See Fault."""

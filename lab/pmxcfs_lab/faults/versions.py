@@ -136,7 +136,7 @@ class OldConfiguration:
         """See Fault."""
         lab.stop(self.node)
         others = [name for name in lab.plan.names if name != self.node]
-        lab.wait(others)
+        lab.wait(others, busy=True)
         lab.publish_configuration(others)
         for service in Service:
             lab.start_unattended(self.node, service)

@@ -9,18 +9,10 @@ from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.runs.scenario import Chaos, During, Scenario
 from pmxcfs_lab.runs.traffic import EVERYDAY, Locks, Reads, Updates
 
-KINDS_UNDER_LOAD = (
-    *("isolate", "halves", "partition", "majority_ring", "bridge"),
-    *("one_way_loss", "link_quality"),
-    *("kill", "stop", "hang", "restart_storm"),
-    *("lost_writes", "power_off"),
-)
-"""What chaos chooses from; the others wait for a quiet cluster, or damage what they do not heal."""
-
 CHAOS = Scenario(
     "chaos",
     "Faults that the seed chooses come and go under everyday traffic.",
-    faults=Chaos(kinds=KINDS_UNDER_LOAD),
+    faults=Chaos(),
     seconds=300,
     disk=True,
 )
@@ -81,6 +73,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "power-cut",
         "All nodes lose power at once, twice, with all that their disks had not got: what was "
         "fsynced is there afterwards, on all of them.",
+        traffic=(*EVERYDAY, Updates(name="kept", every_s=0.3, files=0, lines=5, sync_one_in=1)),
         faults=(
             During(12, 5, "power_off nodes=1,2,3 seed=1"),
             During(40, 5, "power_off nodes=1,2,3 seed=2 keep=0.5"),

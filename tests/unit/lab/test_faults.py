@@ -9,6 +9,7 @@ import pytest
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.faults import catalogue
 from pmxcfs_lab.faults.applying import Active
+from pmxcfs_lab.faults.disks import BitFlips
 from pmxcfs_lab.faults.edits import EditAlone
 from pmxcfs_lab.faults.fault import Fault
 from pmxcfs_lab.faults.links import LinkQuality, OneWayLoss
@@ -55,6 +56,11 @@ def some_of_each() -> list[Fault]:
 def test_every_kind_can_be_drawn_but_what_overrules_the_others() -> None:
     drawn = {fault.name for fault in some_of_each()[1:]}
     assert drawn == set(catalogue.CATALOGUE) - {EditAlone.name}
+
+
+def test_a_seed_flips_no_bits_where_nobody_could_notice() -> None:
+    flips = [fault for fault in some_of_each() if isinstance(fault, BitFlips)]
+    assert {fault.file for fault in flips} == {"config.db-wal"}
 
 
 def test_json_gives_back_the_same_fault() -> None:

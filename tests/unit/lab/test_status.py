@@ -130,6 +130,13 @@ def test_nodes_that_stand_alone_need_only_be_mounted() -> None:
     assert why_not_settled([alone, replace(other, pmxcfs="down")], PAIR, local=True) is not None
 
 
+def test_nodes_that_are_written_to_meanwhile_need_not_be_equal_but_all_else() -> None:
+    other = replace(settled("node2"), fingerprint="other")
+    assert why_not_settled([settled("node1"), other], PAIR, busy=True) is None
+    cut_off = replace(other, quorate=False)
+    assert why_not_settled([settled("node1"), cut_off], PAIR, busy=True) == "node2: not quorate"
+
+
 def test_a_node_without_a_row_is_missed() -> None:
     assert why_not_settled([settled("node1")], PAIR) == "node2: not running"
 
