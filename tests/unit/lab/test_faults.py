@@ -1,6 +1,8 @@
 """Faults as values: their JSON, their words, what a seed draws, and what they ask of a lab."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -9,7 +11,7 @@ import pytest
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.faults import catalogue
 from pmxcfs_lab.faults.applying import Active
-from pmxcfs_lab.faults.disks import BitFlips
+from pmxcfs_lab.faults.disks import FLIP, BitFlips
 from pmxcfs_lab.faults.edits import EditAlone
 from pmxcfs_lab.faults.fault import Fault
 from pmxcfs_lab.faults.links import LinkQuality, OneWayLoss
@@ -61,6 +63,24 @@ def test_every_kind_can_be_drawn_but_what_overrules_the_others() -> None:
 def test_a_seed_flips_no_bits_where_nobody_could_notice() -> None:
     flips = [fault for fault in some_of_each() if isinstance(fault, BitFlips)]
     assert {fault.file for fault in flips} == {"config.db-wal"}
+
+
+def flip(path: Path) -> None:
+    subprocess.run([sys.executable, "-c", FLIP, path, "3", "5"], check=True)
+
+
+def test_bits_are_flipped_as_the_seed_says_and_where_there_are_any(tmp_path: Path) -> None:
+    path, again, empty = tmp_path / "one", tmp_path / "again", tmp_path / "empty"
+    for file in (path, again):
+        file.write_bytes(bytes(100))
+        flip(file)
+    assert path.read_bytes() == again.read_bytes()
+    assert sum(byte.bit_count() for byte in path.read_bytes()) in (1, 3)
+    empty.touch()
+    flip(empty)
+    flip(tmp_path / "missing")
+    assert empty.read_bytes() == b""
+    assert not (tmp_path / "missing").exists()
 
 
 def test_json_gives_back_the_same_fault() -> None:
