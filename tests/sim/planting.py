@@ -36,11 +36,12 @@ def find(plant: Plant, claim: type[Checker]) -> Finding | None:
             try:
                 run(seed, STEPS, node_count=3, only=(claim,))
             except SoakError as failure:
-                return _judged(failure, seed, number * STEPS, claim)
+                return judged(failure, seed, number * STEPS, claim)
     return None
 
 
-def _judged(failure: SoakError, seed: str, steps_before: int, claim: type[Checker]) -> Finding:
+def judged(failure: SoakError, seed: str, steps_before: int, claim: type[Checker]) -> Finding:
+    """Return what a failed run has found; the failure goes on if it was not by this claim."""
     cause = failure.__cause__
     if not isinstance(cause, ViolationError) or not isinstance(cause.checker, claim):
         raise failure

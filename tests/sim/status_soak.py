@@ -53,7 +53,11 @@ _WORDS_BEHIND_NODE = {
 
 
 class StatusSoakError(AssertionError):
-    """A run failed; the message has the lines that replay it."""
+    """A run failed, after so many steps; the message has the lines that replay it."""
+
+    def __init__(self, sentence: str, steps: int) -> None:
+        super().__init__(sentence)
+        self.steps = steps
 
 
 def perform(world: StatusWorld, line: str) -> None:
@@ -141,7 +145,8 @@ def run(seed: str, steps: int, node_count: int = 3) -> StatusWorld:
         perform(world, "settle")
     except Exception as error:
         text = "\n".join(shortened(lines, node_count))
-        raise StatusSoakError(f"{error}\nseed {seed}, nodes {node_count}:\n{text}") from error
+        sentence = f"{error}\nseed {seed}, nodes {node_count}:\n{text}"
+        raise StatusSoakError(sentence, len(lines)) from error
     return world
 
 

@@ -1,19 +1,14 @@
 """What fsync acknowledged survives, whatever fails; and bugs planted in the program are found."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 
-from pmxcfs.dfsm.history import History, Point
-from pmxcfs.durable.machine import Durability, Mark
-from pmxcfs.durable.votes import Votes
 from pmxcfs.identity import NodeId
 from pmxcfs.memdb.absences import Absences
 from tests.sim.checker import ViolationError
 from tests.sim.durable_soak import run_durable
 from tests.sim.durable_world import DurableWorld, perform_durable
-from tests.sim.fsynced import FsyncedSurvives
-from tests.sim.soak import SoakError
 
 ONE, TWO, THREE = (NodeId(number) for number in (1, 2, 3))
 
@@ -138,80 +133,3 @@ def test_a_majority_that_forgets_who_was_away_is_found(
     monkeypatch.setattr(Absences, "unseen_since", lambda self, node_id: None)
     with pytest.raises(ViolationError, match="is dropped, and nobody keeps a copy"):
         lose_to_a_node_that_was_cut_off(world)
-
-
-def tell_without_a_sync(patch: pytest.MonkeyPatch) -> None:
-    advance = Durability.advance
-
-    def believe_oneself(self: Durability) -> object:
-        if self._is_here():
-            self._turn_page()
-            self._own = self._history.position
-        return advance(self)
-
-    patch.setattr(Durability, "advance", believe_oneself)
-
-
-def count_what_came_during_a_sync(patch: pytest.MonkeyPatch) -> None:
-    note_synced = Durability.note_synced
-
-    def mark_late(self: Durability, mark: Mark | None, ticket: object = None) -> object:
-        late = None if mark is None else self.mark()
-        return note_synced(self, late, ticket)  # type: ignore[arg-type]
-
-    patch.setattr(Durability, "note_synced", mark_late)
-
-
-def be_content_with_any_other_node(patch: pytest.MonkeyPatch) -> None:
-    def most_of_those_who_told(self: Votes, position_of: Mapping[NodeId, int]) -> int:
-        return max(position_of.values(), default=-1)
-
-    patch.setattr(Votes, "majority_position", most_of_those_who_told)
-
-
-def believe_every_number(patch: pytest.MonkeyPatch) -> None:
-    """A version number without the history that led to it."""
-
-    def holds(self: History, point: Point) -> bool | None:
-        return (self.is_open and point.position <= self.position) or None
-
-    patch.setattr(History, "holds", holds)
-
-
-def promise_what_is_not_in_the_tree(patch: pytest.MonkeyPatch) -> None:
-    """Those who wait while another tree takes the place of theirs go on waiting for that one."""
-    begin = History.begin
-
-    def begin_as_if_nothing_was_lost(self: History, agreement: bytes, *, is_replaced: bool) -> None:
-        begin(self, agreement, is_replaced=False)
-
-    patch.setattr(History, "begin", begin_as_if_nothing_was_lost)
-
-
-BUGS: list[Plant] = [
-    tell_without_a_sync,
-    count_what_came_during_a_sync,
-    be_content_with_any_other_node,
-    believe_every_number,
-    promise_what_is_not_in_the_tree,
-]
-
-WORLDS_MAX = 60
-
-
-@pytest.mark.parametrize("plant", BUGS, ids=lambda plant: plant.__name__)
-def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant(monkeypatch)
-    failure = _first_failure()
-    assert failure is not None, f"not found within {WORLDS_MAX} worlds"
-    assert isinstance(failure.__cause__, ViolationError), failure
-    assert isinstance(failure.__cause__.checker, FsyncedSurvives)
-
-
-def _first_failure() -> SoakError | None:
-    for number in range(WORLDS_MAX):
-        try:
-            run_durable(f"planted/{number}", 500)
-        except SoakError as failure:
-            return failure
-    return None
