@@ -41,8 +41,7 @@ class Ghosts:
 
     def hear(self, member: Member) -> None:
         """Note that a member has said something."""
-        if self._silent_s or self._ghosts:
-            self._silent_s.pop(member, None)
+        if self._silent_s.pop(member, None) is not None:  # all ghosts are among them
             self._ghosts -= {member}
 
     def living(self, members: Iterable[Member]) -> tuple[Member, ...]:

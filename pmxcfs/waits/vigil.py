@@ -156,8 +156,8 @@ class Vigil:
         if is_late and wait is not None and wait.kind is WaitKind.OWN_MESSAGE:
             effects = machine.leave("a message of ours does not come back")
             self._effects += [_with_outcome_unknown(effect) for effect in effects]
-        is_synchronising = machine.mode in (Mode.START_SYNC, Mode.UPDATE)
-        if is_synchronising and any(member in self._ghosts for member in machine.members):
+        is_waiting = machine.mode is Mode.START_SYNC  # afterwards all have told their state
+        if is_waiting and any(member in self._ghosts for member in machine.members):
             self._effects += machine.leave("a member of the group does not exist")
 
     def _as_it_is(self, event: GroupEvent) -> GroupEvent:

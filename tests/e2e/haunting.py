@@ -15,6 +15,8 @@ from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Service
 from testinfra.host import Host
 
+from .services import end
+
 Nodes = dict[str, Host]
 
 GHOST = " 1 (10.97."
@@ -60,7 +62,7 @@ def _ring(node: Host) -> str:
 def _start_doomed(lab: Lab, node: Host, preload: Path, arm: Path) -> None:
     """Start node 1 alone, with a corosync that dies when it meets others while `arm` is there."""
     lab.partition("1", "2,3")
-    lab.stop("node1")
+    end(lab, "node1")
     command = (
         f"GHOST_ARM={arm} LD_PRELOAD={preload} setsid corosync -f >/dev/null 2>&1 </dev/null &"
     )

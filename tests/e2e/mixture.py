@@ -6,9 +6,10 @@ The scenarios that mixed clusters share with ours (`make mixed`) get their `lab`
 import os
 from dataclasses import dataclass
 
-from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Service
+
+from .services import end
 
 NAMES = ("node1", "node2", "node3")
 
@@ -58,7 +59,7 @@ class Mixture:
     def join_in_order(self, lab: Lab) -> None:
         """Begin anew: some nodes make the cluster and fill it, the others join with nothing."""
         for name in lab.plan.names:
-            self.stop(lab, name)
+            end(lab, name, [Service.PMXCFS])
             lab.exec(name, "sh", "-c", "rm -f /var/lib/pve-cluster/config.db*")
         for name in self.first:
             lab.start(name, [Service.PMXCFS])
@@ -69,15 +70,6 @@ class Mixture:
             lab.start(name, [Service.PMXCFS])
         lab.wait(within_s=WITHIN_S)
         lab.trees_are_equal()
-
-    def stop(self, lab: Lab, name: str) -> None:
-        """Stop a daemon; a reference that does not end is killed, as its service manager does."""
-        try:
-            lab.stop(name, [Service.PMXCFS])
-        except LabError:
-            if name not in self.theirs:
-                raise
-            lab.kill(name, [Service.PMXCFS])
 
 
 OURS = Mixture()

@@ -22,6 +22,7 @@ from .mounts import (
     wait_until_gone,
     write,
 )
+from .services import end
 
 
 def test_a_file_written_on_one_node_is_read_on_the_others(lab: Lab, nodes: Nodes) -> None:
@@ -119,7 +120,7 @@ def test_corosync_killed_under_the_daemon_makes_the_mount_read_only_until_it_is_
 
 def test_a_node_whose_database_was_deleted_gets_it_back(lab: Lab, nodes: Nodes) -> None:
     write(nodes["node1"], "precious", "only in config.db")
-    lab.stop("node3")
+    end(lab, "node3")
     run(nodes["node3"], "rm /var/lib/pve-cluster/config.db*")
 
     lab.start("node3")
@@ -134,7 +135,7 @@ def copied_database(lab: Lab, nodes: Nodes, mixture: Mixture, tmp_path: Path) ->
     """The config.db of a node that was stopped for the copy."""
     write(nodes["node1"], "kept", "for a rainy day")
     lab.trees_are_equal()
-    mixture.stop(lab, "node2")
+    end(lab, "node2", [Service.PMXCFS])
     copy = tmp_path / "config.db"
     copy.write_bytes(lab.exec("node2", "cat", "/var/lib/pve-cluster/config.db").stdout)
     lab.start("node2", [Service.PMXCFS])

@@ -10,6 +10,7 @@ from pmxcfs_lab.provider import Service
 
 from .mixture import Mixture
 from .mounts import SETTLES_WITHIN_S, Nodes, read, run, wait_for_text
+from .services import end
 
 HOST_FILE = "/etc/corosync/corosync.conf"
 
@@ -120,7 +121,7 @@ def test_a_broken_one_replaces_no_good_one_on_hosts_of_ours(
 def after_all_that_was_published(lab: Lab, nodes: Nodes) -> None:
     """Return when no daemon can still be about to write a host's file: all have started anew."""
     for name in nodes:
-        lab.stop(name, [Service.PMXCFS])
+        end(lab, name, [Service.PMXCFS])
         lab.start(name, [Service.PMXCFS])
         lab.wait(within_s=SETTLES_WITHIN_S)
     for node in nodes.values():

@@ -16,13 +16,13 @@ from types import TracebackType
 from typing import Self
 
 import pytest
-from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Service
 from testinfra.host import Host
 
 from .mixture import Mixture
+from .services import end
 from .where import PYTHON
 
 Nodes = dict[str, Host]
@@ -209,14 +209,9 @@ def test_nobody_loses_to_himself_while_a_member_comes_and_goes(
 
 
 def _restart_often(lab: Lab, *, is_theirs: bool) -> None:
-    """Stop a daemon and start it again; the reference does not always end while others write."""
+    """Stop a daemon and start it again."""
     for _ in range(RESTARTS):
-        try:
-            lab.stop("node3", [Service.PMXCFS])
-        except LabError:
-            if not is_theirs:
-                raise
-            lab.kill("node3", [Service.PMXCFS])
+        end(lab, "node3", [Service.PMXCFS])
         lab.start("node3", [Service.PMXCFS])
         is_back = partial(_assert_in_sync, lab, "node3", is_theirs=is_theirs)
         eventually(is_back, within_s=SETTLES_WITHIN_S)

@@ -12,7 +12,7 @@ from pmxcfs_lab.provider import Service
 
 from .mixture import Mixture
 from .mounts import SETTLES_WITHIN_S, Nodes, wait_for_quorum
-from .services import pid_of, stopped
+from .services import end, pid_of, stopped
 from .writers import Writer, writing
 
 pytestmark = pytest.mark.mixed_only
@@ -64,7 +64,7 @@ def kill_daemon(lab: Lab, victim: str, writers: dict[str, Writer]) -> None:
 
 
 def stop_daemon(lab: Lab, victim: str, writers: dict[str, Writer]) -> None:
-    lab.stop(victim, [Service.PMXCFS])
+    end(lab, victim, [Service.PMXCFS])
     others_write_on(lab, victim, writers)
     lab.start(victim)
 

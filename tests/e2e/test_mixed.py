@@ -18,6 +18,7 @@ from testinfra.host import Host
 from tests.golden import archives
 
 from .conftest import MakeLab
+from .services import end
 from .where import PYTHON
 
 pytestmark = pytest.mark.needs("reference")
@@ -137,7 +138,7 @@ def test_the_cluster_log_is_the_same_on_all_nodes_after_a_restart(
     lab: Lab, nodes: Nodes, restarted: str
 ) -> None:
     before = len(entries_of(nodes["node1"]))
-    lab.stop(restarted)
+    end(lab, restarted)
     lab.start(restarted)
     lab.wait(within_s=WITHIN_S)
 
@@ -181,7 +182,7 @@ def test_both_refuse_a_vm_id_that_the_other_side_uses(lab: Lab, nodes: Nodes) ->
 def test_a_restarted_daemon_catches_up_from_the_other_kind(
     lab: Lab, nodes: Nodes, restarted: str
 ) -> None:
-    lab.stop(restarted)
+    end(lab, restarted)
     others = [name for name in lab.plan.names if name != restarted]
     lab.wait(others, within_s=WITHIN_S)
     for name in others:
@@ -192,7 +193,7 @@ def test_a_restarted_daemon_catches_up_from_the_other_kind(
 
 def test_all_restarted_one_by_one_still_agree(lab: Lab, nodes: Nodes) -> None:
     for name in lab.plan.names:
-        lab.stop(name)
+        end(lab, name)
         lab.start(name)
         lab.wait(within_s=WITHIN_S)
     write_everything(nodes[THEIRS], "afterwards-theirs")
@@ -204,9 +205,9 @@ def test_each_daemon_serves_the_database_that_the_other_wrote(lab: Lab, make_lab
     lab.trees_are_equal()
     expected = lab.trees()["node1"]
     for source, binaries in ((THEIRS, {}), ("node1", {"node1": os.environ["PMXCFS_REFERENCE"]})):
-        lab.stop(source)
+        end(lab, source)
         other = make_lab(1, binaries=binaries, local=True)
-        other.stop("node1")
+        end(other, "node1")
         content = lab.exec(source, "cat", "/var/lib/pve-cluster/config.db").stdout
         replace = "rm -f /var/lib/pve-cluster/config.db* && cat > /var/lib/pve-cluster/config.db"
         assert other.exec("node1", "sh", "-c", replace, stdin=content).exit_status == 0

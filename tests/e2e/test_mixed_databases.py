@@ -11,6 +11,7 @@ from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Service
 
 from .conftest import MakeLab
+from .services import end
 from .where import PYTHON, REPOSITORY
 
 pytestmark = pytest.mark.needs("reference")
@@ -42,7 +43,7 @@ def maker(request: pytest.FixtureRequest) -> Lab:
 
 def serve(lab: Lab, files: dict[str, bytes]) -> None:
     """Start a lab's daemon on these files."""
-    lab.stop(NODE, [Service.PMXCFS])
+    end(lab, NODE, [Service.PMXCFS])
     lab.exec(NODE, "sh", "-c", f"rm -f {STATE}/config.db*")
     for name, content in files.items():
         put = lab.exec(NODE, "sh", "-c", f"cat > {STATE}/{name}", stdin=content)
@@ -64,7 +65,7 @@ def test_a_database_that_one_daemon_made_holds_the_same_tree_in_the_other(
     if is_killed:
         maker.kill(NODE, [Service.PMXCFS])
     else:
-        maker.stop(NODE, [Service.PMXCFS])
+        end(maker, NODE, [Service.PMXCFS])
     found = {name: maker.exec(NODE, "cat", f"{STATE}/{name}") for name in FILES}
     serve(reader, {name: done.stdout for name, done in found.items() if not done.exit_status})
     assert reader.trees()[NODE] == made

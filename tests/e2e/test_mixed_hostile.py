@@ -18,7 +18,9 @@ pytestmark = pytest.mark.needs("reference")
 
 
 @pytest.fixture(
-    scope="module", params=[("node2",), ("node1", "node2")], ids=lambda names: "".join(names)
+    scope="module",
+    params=[("node2",), ("node1", "node2"), ("node2", "node3")],
+    ids=lambda names: "".join(names),
 )
 def theirs(request: pytest.FixtureRequest) -> tuple[str, ...]:
     names: tuple[str, ...] = request.param

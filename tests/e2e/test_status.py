@@ -11,6 +11,7 @@ from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Capability, Service
 from testinfra.host import Host
 
+from .services import end
 from .test_mixed import ask
 from .where import PYTHON
 
@@ -107,7 +108,7 @@ def test_a_daemon_that_ends_is_offline_and_its_return_is_logged_everywhere(
     if how == "kill":
         lab.kill("node2")
     else:
-        lab.stop("node2")
+        end(lab, "node2")
     wait_for_online(nodes, {"node1": {"node1", "node3"}, "node3": {"node1", "node3"}})
     assert starts(nodes["node1"]) == before
     lab.start("node2")
@@ -131,7 +132,7 @@ def test_starts_in_one_second_are_all_in_the_log(lab: Lab, nodes: Nodes) -> None
 
 @pytest.mark.lab_has(Capability.HOSTS_FILE)
 def test_a_name_that_leads_nowhere_is_refused_with_advice(lab: Lab, nodes: Nodes) -> None:
-    lab.stop("node3", [Service.PMXCFS])
+    end(lab, "node3", [Service.PMXCFS])
     hosts = nodes["node3"].file("/etc/hosts").content
     others = b"".join(line for line in hosts.splitlines(keepends=True) if b"node3" not in line)
     write_hosts = ["sh", "-c", "cat > /etc/hosts"]

@@ -14,6 +14,7 @@ from pmxcfs_lab.seed import wait_until_mounted
 
 from .conftest import MakeLab
 from .recipes import Cook, recipes_in
+from .services import end
 from .where import PYTHON
 from .writers import writing
 
@@ -25,7 +26,6 @@ OURS = Path(PYTHON).with_name("pmxcfs")
 WHICH = "/etc/which-pmxcfs"
 """A file of each node that names the program that its service runs."""
 
-STOPPED_WITHIN_S = 20.0
 ENDS_WITHIN_S = 20.0
 
 PROGRAM = """\
@@ -63,11 +63,10 @@ class Versions:
 
     def put_on(self, lab: Lab, node: str, *, is_after: bool) -> None:
         """Do what installing or removing the package does: another program, and a restart."""
-        provider = lab._provider
-        provider.stop(node, Service.PMXCFS, within_s=STOPPED_WITHIN_S)
+        end(lab, node, [Service.PMXCFS])
         self.choose(lab, node, is_after=is_after)
-        provider.start(node, Service.PMXCFS)
-        wait_until_mounted(provider, node)
+        lab._provider.start(node, Service.PMXCFS)
+        wait_until_mounted(lab._provider, node)
 
     def choose(self, lab: Lab, node: str, *, is_after: bool) -> None:
         """Say which program the node's service runs from its next start on."""

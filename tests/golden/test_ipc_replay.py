@@ -25,6 +25,8 @@ from pmxcfs.status.messages import Subtype
 from pmxcfs.status_driver import StatusDriver
 from tests.golden import test_replay as tree_replay
 from tests.golden import test_status_replay as status_replay
+from tests.golden.reliving import Process
+from tests.golden.reliving_status import StatusProcess
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -56,7 +58,9 @@ class Asked:
     """Node 1 as it is before the step, with a clock that follows the recording."""
 
     def __init__(self, step: str, tmp_path: Path) -> None:
-        status = status_replay.Process(next(status_replay.lives_of(1)))
+        status = StatusProcess(
+            next(status_replay.lives_of(1)), status_replay.CLUSTER, status_replay.original
+        )
         status.relive(until=step)
         (self.now_s, _), *_ = exchanges()
         status.node.status.metrics.dump(self.now_s)  # ``.rrd`` had just been read
@@ -142,6 +146,6 @@ def tree_before(step: str, tmp_path: Path) -> Replica:
     life = next(tree_replay.lives_of(1))
     before = list(takewhile(lambda event: event["t"] < until, life.events))
     memdb = tree_replay.first_memdb(1, tmp_path)
-    process = tree_replay.Process(memdb, replace(life, events=before))
+    process = Process(memdb, replace(life, events=before))
     process.relive()
     return process.replica

@@ -62,6 +62,8 @@ _TESTS_BY_PATTERN = {
         "tests/unit/test_upkeep.py",
     ),
     "pmxcfs/loading.py": ("tests/unit/test_loading.py",),
+    "pmxcfs/waits/*.py": ("tests/unit/waits", "tests/unit/test_replica.py", "tests/unit/dfsm"),
+    "pmxcfs/corosync/restarts.py": ("tests/unit/corosync/test_restarts.py",),
     "pmxcfs/committing.py": ("tests/unit/test_committing.py", *_WAITING),
     "pmxcfs/patience.py": _WAITING,
     "pmxcfs/syncing.py": ("tests/unit/test_syncing.py",),

@@ -1,5 +1,7 @@
 """The driver is told of time that passed, but not of time in which nobody could work."""
 
+from collections.abc import Sequence
+
 import pytest
 import trio
 import trio.testing
@@ -8,7 +10,7 @@ from pmxcfs import clockwork
 from pmxcfs.driver import Driver
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.tree import Tree
-from pmxcfs.replica import Event, Replica
+from pmxcfs.replica import Event, Replica, VerifyDue
 from pmxcfs.waits.vigil import TimePassed
 
 
@@ -56,3 +58,18 @@ async def test_a_long_pause_is_told_as_a_short_one(
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
     assert told == [clockwork.STEP_S_MAX]
+
+
+async def test_once_an_hour_it_is_time_to_compare_the_trees(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    due_s: list[float] = []
+
+    def note(events: Sequence[VerifyDue]) -> None:
+        assert events == [VerifyDue()]
+        due_s.append(trio.current_time() - began_s)
+
+    began_s = trio.current_time()
+    with trio.move_on_after(3 * 3600 + 1):
+        await clockwork.verify_now_and_then(note)
+    assert due_s == pytest.approx([3600, 7200, 10800])

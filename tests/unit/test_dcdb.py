@@ -77,9 +77,14 @@ def test_other_files_and_an_empty_corosync_conf_are_not_published() -> None:
     assert not [effect for effect in effects if isinstance(effect, PublishCorosyncConf)]
 
 
-def test_the_leader_offers_what_the_others_lack_and_a_follower_becomes_equal() -> None:
+@pytest.mark.parametrize("is_quorate", [True, False])
+def test_the_leader_offers_what_the_others_lack_and_a_follower_becomes_equal(
+    is_quorate: bool,
+) -> None:
+    """With quorum or without: a minority agrees on a tree too."""
     leader = application(OTHER, Mkdir(b"d"), Create(b"d/f"), Write(b"d/f", 0, b"text"))
     follower = application(ME, Create(b"only-here"))
+    leader.is_quorate = follower.is_quorate = is_quorate
     states = {ME: follower.state(), OTHER: leader.state()}
     offered = leader.compare_states(states)
     received = follower.compare_states(states)
@@ -137,6 +142,12 @@ def test_a_cluster_of_one_node_has_nobody_to_share_with() -> None:
     mine.cluster_size = 1
     mine.on_members(frozenset({ME}), NOW_S)
     assert marks(deliver(mine, ME, Create(b"a"))) == []
+
+
+def test_before_anybody_is_known_to_be_a_member_nothing_is_shared() -> None:
+    mine = TreeApplication(Memdb(Tree.new(), NOW_S))
+    mine.me, mine.is_quorate, mine.cluster_size = ME, True, 1
+    assert marks(deliver(mine, ME, Create(b"a"))) == [2]
 
 
 def test_two_of_five_nodes_are_as_good_as_alone() -> None:

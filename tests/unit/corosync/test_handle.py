@@ -1,7 +1,10 @@
 """Errors of corosync's libraries have names, and an unreachable corosync is one of them."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from pmxcfs._corosync import lib
 from pmxcfs.corosync.cpg import CpgHandle
 from pmxcfs.corosync.handle import Code, CorosyncError, check
 
@@ -33,6 +36,24 @@ def test_a_group_name_that_is_too_long_is_a_programming_error() -> None:
     handle._id = 1
     with pytest.raises(ValueError, match="at most 128"):
         handle.join(b"x" * 129)
+
+
+def test_messages_are_sent_for_the_agreed_order_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the number of it that the reference's calls were recorded with."""
+    calls: list[tuple[object, ...]] = []
+
+    def mcast(handle_id: int, guarantee: int, parts: object, count: int) -> int:
+        calls.append((handle_id, guarantee, count))
+        return 1
+
+    handle = CpgHandle()
+    handle._id = 7
+    fake = SimpleNamespace(CPG_TYPE_AGREED=lib.CPG_TYPE_AGREED, cpg_mcast_joined=mcast)
+    monkeypatch.setattr("pmxcfs.corosync.cpg.lib", fake)
+    handle.multicast(b"whole")
+    assert calls == [(7, 2, 1)]
 
 
 def test_closing_what_was_never_open_is_harmless() -> None:

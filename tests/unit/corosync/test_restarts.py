@@ -2,13 +2,14 @@
 
 from itertools import pairwise
 
+import pytest
 import structlog
 import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from pmxcfs.corosync.handle import CorosyncError
-from pmxcfs.corosync.restarts import CALM_S, Restarts, Timing
+from pmxcfs.corosync.restarts import CALM_S, Restarts, Timing, Trouble
 
 
 def make() -> Restarts:
@@ -61,11 +62,49 @@ async def test_who_leaves_once_is_back_after_a_second(autojump_clock: MockClock)
 async def test_who_leaves_again_and_again_stays_away_for_longer_and_longer(
     autojump_clock: MockClock,
 ) -> None:
-    assert await _pauses_after_leaving(7, stays_s=60) == [1.0, 6.0, 12.0, 24.0, 48.0, 60.0, 60.0]
+    with capture_logs() as lines:
+        pauses_s = await _pauses_after_leaving(7, stays_s=60)
+    assert pauses_s == [1.0, 6.0, 12.0, 24.0, 48.0, 60.0, 60.0]
+    told = [(line["log_level"], line["times"], line["pause_s"]) for line in lines]
+    assert told == [("warning", times, pauses_s[times - 1]) for times in range(2, 8)]
+    assert {line["event"] for line in lines} == {"left again, waiting before we come back"}
 
 
 async def test_a_long_stay_ends_the_series(autojump_clock: MockClock) -> None:
-    assert await _pauses_after_leaving(3, stays_s=CALM_S) == [1.0, 1.0, 1.0]
+    """Counted from one leave to the next, of which a second was spent outside."""
+    with capture_logs() as lines:
+        assert await _pauses_after_leaving(3, stays_s=CALM_S - 1) == [1.0, 1.0, 1.0]
+    assert lines == []
+
+
+def test_the_trouble_is_known_from_its_first_failure_until_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    restarts, clock = make(), iter([100.5, 200.5])
+    monkeypatch.setattr("time.time", lambda: next(clock))
+    restarts.note_failure(CorosyncError(2, "cpg_initialize"))
+    restarts.note_failure(CorosyncError(6, "cpg_join"))
+    told = [restarts.trouble]
+    restarts.note_success()
+    told.append(restarts.trouble)
+    restarts.note_failure(CorosyncError(2, "cpg_dispatch"))
+    told.append(restarts.trouble)
+    assert told == [
+        Trouble(str(CorosyncError(6, "cpg_join")), 100),
+        None,
+        Trouble(str(CorosyncError(2, "cpg_dispatch")), 200),
+    ]
+
+
+def test_a_corosync_that_lets_nobody_connect_is_named_with_how_long_it_took() -> None:
+    restarts = make()
+    with capture_logs() as lines:
+        restarts.note_silence()
+    (line,) = lines
+    assert (line["log_level"], line["waited_s"]) == ("warning", Timing().answer_s_max)
+    assert "corosync does not answer" in line["event"]
+    assert restarts.trouble is not None
+    assert "corosync does not answer" in restarts.trouble.sentence
 
 
 async def _pauses_after_leaving(times: int, stays_s: float) -> list[float]:

@@ -104,6 +104,16 @@ def test_a_request_waits_until_the_last_one_came_back() -> None:
     assert [number_of(data) for data in due(stage)] == [2]
 
 
+def test_requests_are_numbered_for_the_life_of_the_process() -> None:
+    stage = lowest_stage()
+    (data,) = due(stage)
+    stage.hears(ME, data)
+    stage.machine.disconnect()
+    stage.machine.connect(ME)
+    stage.members(ME)
+    assert [number_of(data) for data in due(stage)] == [2]
+
+
 def test_a_request_lost_in_a_configuration_change_is_not_waited_for() -> None:
     stage = lowest_stage()
     due(stage)

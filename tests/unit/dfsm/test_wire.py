@@ -49,7 +49,12 @@ def test_times_are_cut_to_32_bits() -> None:
 
 @pytest.mark.parametrize(
     ("decode", "size"),
-    [(wire.decode_base, 16), (wire.decode_normal, 24), (wire.decode_state, 32)],
+    [
+        (wire.decode_base, 16),
+        (wire.decode_normal, 24),
+        (wire.count_of, 24),
+        (wire.decode_state, 32),
+    ],
 )
 def test_short_messages_are_refused(decode: Callable[[bytes], object], size: int) -> None:
     decode(bytes(size))

@@ -1,6 +1,7 @@
 """A member that is silent and whose node is not in the ring does not exist."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.waits.ghosts import SILENCE_S_MAX, Ghosts
@@ -60,6 +61,28 @@ def test_a_ghost_that_is_no_longer_listed_is_forgotten() -> None:
     ghosts.pass_time(SILENCE_S_MAX, ME)
     assert ghosts.living((ME, OTHER)) == (ME, OTHER)
     assert ghosts.living(ALL) == ALL
+
+
+def test_who_comes_back_after_it_was_gone_starts_anew() -> None:
+    ghosts = haunted()
+    ghosts.pass_time(SILENCE_S_MAX - 1, ME)
+    ghosts.living((ME, OTHER))
+    ghosts.living(ALL)
+    assert ghosts.pass_time(SILENCE_S_MAX - 1, ME) == frozenset()
+
+
+def test_the_log_names_the_ghosts_and_the_ring_once_and_in_order() -> None:
+    ghosts, ring = Ghosts("dcdb"), [NodeId(9), NodeId(1)]
+    members = tuple(Member(NodeId(number), Pid(number * 10)) for number in range(1, 9))
+    ghosts.learn_ring(ring)
+    ghosts.living(members)
+    with capture_logs() as lines:
+        ghosts.pass_time(SILENCE_S_MAX, ME)
+        ghosts.pass_time(SILENCE_S_MAX, ME)
+    (line,) = lines
+    assert (line["log_level"], line["ring"]) == ("warning", [1, 9])
+    assert line["members"] == [f"node {number}, pid {number}0" for number in range(2, 9)]
+    assert line["event"].startswith("members of the group do not exist")
 
 
 @pytest.mark.parametrize("ring", [[], [2]])

@@ -8,7 +8,7 @@ from structlog.typing import EventDict
 
 from pmxcfs.dfsm.waiting import Wait, WaitKind
 from pmxcfs.identity import Member, NodeId, Pid
-from pmxcfs.waits.stalls import OWN_MESSAGE_S_MAX, REPEAT_S_MAX, STALL_S_MAX, Stalls
+from pmxcfs.waits.stalls import OWN_MESSAGE_S_MAX, REPEAT_S_MAX, STALL_S_MAX, Stalls, culprits
 
 HUNG = Member(NodeId(3), Pid(30))
 STATES = Wait(WaitKind.STATES, (HUNG,), steps=4)
@@ -35,7 +35,42 @@ def test_a_wait_is_too_long_only_after_the_bound(lines: list[EventDict]) -> None
     assert (stalls.is_stuck, lines) == (False, [])
     assert look(stalls, STATES, 1)
     assert stalls.is_stuck
-    assert [line["waits_for"] for line in lines] == [["node3 (id 3, pid 30)"]]
+    assert lines == [
+        {
+            "event": WaitKind.STATES.value,
+            "log_level": "warning",
+            "meanwhile": "changes are refused",
+            "waits_for": ["node3 (id 3, pid 30)"],
+            "waited_s": STALL_S_MAX,
+        }
+    ]
+
+
+def test_what_was_never_too_long_is_not_said_to_be_over(lines: list[EventDict]) -> None:
+    stalls = Stalls("dcdb", "changes are refused")
+    look(stalls, STATES, STALL_S_MAX - 1)
+    look(stalls, None, 1)
+    assert lines == []
+
+
+def test_in_sync_a_late_message_is_waited_for_until_another_is(lines: list[EventDict]) -> None:
+    """As long as it is late the group does not go on, whatever the mode."""
+    stalls = Stalls("dcdb", "changes are refused")
+    look(stalls, OWN, OWN_MESSAGE_S_MAX)
+    look(stalls, OWN, 1)
+    assert [line["event"] for line in lines] == [WaitKind.OWN_MESSAGE.value]
+
+
+def test_it_is_told_for_how_long_the_present_wait_has_been_seen() -> None:
+    stalls = Stalls("dcdb", "changes are refused")
+    look(stalls, STATES, 1)
+    look(stalls, STATES, 2)
+    assert stalls.waited_s(STATES) == 3
+    assert stalls.waited_s(OWN) == 0
+
+
+def test_who_is_out_of_the_group_waits_for_itself() -> None:
+    assert culprits(Wait(WaitKind.RETURN), name_of) == ["ourselves"]
 
 
 def test_it_is_noticed_once_and_said_again_now_and_then(lines: list[EventDict]) -> None:

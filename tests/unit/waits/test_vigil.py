@@ -125,11 +125,50 @@ def test_a_ghost_that_speaks_after_all_is_synchronised_with() -> None:
     scene = haunted()
     scene.see(Disconnected(), Connected(ME))
     scene.see(ConfigurationChange((ME, HUNG), joined=(ME,)))
-    scene.see(Delivered(HUNG, b"I am here"))
+    (start,) = Scene(ME, OTHER).sent()
+    scene.see(Delivered(HUNG, start))  # which says nothing to a member in sync
     assert scene.leaves()
     scene.see(Disconnected(), Connected(ME))
     scene.see(ConfigurationChange((ME, HUNG), joined=(ME,)))
     assert scene.replica.members == (ME, HUNG)
+
+
+def test_a_ghost_makes_us_leave_once() -> None:
+    scene = haunted()
+    scene.see(*waits(5))
+    assert not scene.leaves()
+
+
+def test_whom_we_wait_for_can_be_asked_at_any_time() -> None:
+    scene = Scene(HUNG, OTHER)
+    found = [scene.replica.culprits]
+    scene.see(ConfigurationChange((ME, OTHER, HUNG), joined=(ME,)))
+    found.append(scene.replica.culprits)
+    scene.see(ConfigurationChange((ME,), left=(OTHER, HUNG)))
+    found.append(scene.replica.culprits)
+    assert found == [["corosync"], ["node1 (id 1, pid 101)"], []]
+
+
+def test_newcomers_are_told_from_those_who_left() -> None:
+    """What is held is sent again for newcomers."""
+    scene = Scene(ME)
+    (message,) = scene.ask(b"a")
+    assert isinstance(message, Multicast)
+    scene.see(ConfigurationChange((ME, OTHER), joined=(OTHER,)))
+    scene.see(Delivered(ME, message.data))
+    scene.see(ConfigurationChange((ME, OTHER, HUNG), joined=(HUNG,)))
+    assert message.data in scene.sent()
+
+
+def test_a_minority_synchronises_at_once() -> None:
+    """Only changes wait for quorum."""
+    scene = Scene(ME, OTHER)
+    (start,) = scene.sent()
+    scene.see(QuorumChanged(False), Delivered(ME, start))
+    assert len(scene.sent()) == 1
+    (state,) = scene.sent()
+    scene.see(Delivered(ME, state), Delivered(OTHER, state))
+    assert scene.replica.mode is Mode.SYNCED
 
 
 def test_a_hanging_member_of_the_ring_is_waited_for() -> None:
