@@ -40,8 +40,8 @@ class Watch(ABC, Generic[AnyHandle]):
                 await self._listen(handle)
             except CorosyncError as error:
                 self._restarts.note_failure(error)
-            finally:
                 self._on_lost()
+            finally:
                 if not await close_in_time(handle, self._timing.close_s_max):
                     self._log.warning("corosync does not answer, cutting the connection")
 
@@ -54,4 +54,4 @@ class Watch(ABC, Generic[AnyHandle]):
         """Hand on what comes, until CorosyncError."""
 
     def _on_lost(self) -> None:
-        """Nothing is known any more."""
+        """The connection broke: nothing is known any more."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from pmxcfs.tools.consoles import out
+from pmxcfs.tools.consoles import out, print_table
 from pmxcfs.tools.ctl_asking import Advice, Value
 from pmxcfs.tools.ctl_causes import Findings
 from pmxcfs.tools.ctl_corosync import Corosync
@@ -34,7 +34,7 @@ def show_status(status: Value, corosync: Corosync, found: Findings) -> None:
     grid = Table.grid(padding=(0, 2))
     for name, text in _rows(status, corosync, found):
         grid.add_row(Text(name, QUIET), text)
-    out.print(grid)
+    print_table(grid)
     if status["members"]:
         out.print()
         show_members(status)
@@ -65,7 +65,7 @@ def show_members(status: Value) -> None:
             _yes(in_group),
             _meaning(member, problem),
         )
-    out.print(table)
+    print_table(table)
 
 
 def _meaning(member: Value, problem: str) -> Text:
@@ -128,7 +128,7 @@ def show_values(tables: dict[str, Value]) -> None:
     for node, values in tables.items():
         for key, value in values.items():
             table.add_row(_line(node), _line(key), str(value["version"]), str(value["size"]))
-    out.print(table)
+    print_table(table)
 
 
 def _title(status: Value) -> Text:

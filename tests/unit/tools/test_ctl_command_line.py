@@ -110,8 +110,7 @@ def test_a_node_alone_that_is_well(run: Run, tmp_path: Path) -> None:
     with daemon(tmp_path, {"status": alone}):
         result = run("status")
     assert result.returncode == 0, result.stderr
-    lines = [line.rstrip() for line in result.stdout.splitlines()]
-    assert lines == [
+    assert result.stdout.splitlines() == [
         "node1  no cluster  pmxcfs 0.1.0  pid 42  up 1 min 40 s",
         "changes   taken",
         "mode      alone, mounted on /etc/pve",
@@ -139,6 +138,8 @@ def test_a_degraded_cluster_fits_on_one_screen_and_exits_with_1(run: Run, tmp_pa
     assert "tree: for node3 (id 3, pid 42) since 5 s" in result.stdout
     assert "\x1b" not in result.stdout
     assert result.stdout.count("\n") < 24
+    assert [line for line in result.stdout.splitlines() if line.endswith(" ")] == []
+    assert "  what it means\n" in result.stdout
 
 
 def test_explain_names_causes_and_commands(run: Run, tmp_path: Path) -> None:
