@@ -1,6 +1,5 @@
 """Machines for each release of Debian that there is a package for; ``make deb-test`` runs these."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,21 +28,25 @@ def package(release: str) -> Path:
 @pytest.fixture(scope="session")
 def bare(
     release: str, package: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[], Machine]:
-    """Return what makes a bare machine, not started."""
-    return lambda: new_machine(release, package, tmp_path_factory.mktemp(f"{release}-") / "disk")
+) -> Callable[[str], Machine]:
+    """Return what makes a bare machine of a name, not started."""
+
+    def make(name: str) -> Machine:
+        return new_machine(release, package, tmp_path_factory.mktemp(f"{release}-") / "disk", name)
+
+    return make
 
 
 @pytest.fixture
-def machine(bare: Callable[[], Machine]) -> Iterator[Machine]:
+def machine(bare: Callable[[str], Machine]) -> Iterator[Machine]:
     """A bare machine that runs."""
-    yield from _running(bare())
+    yield from _running(bare("pve1"))
 
 
 @pytest.fixture(scope="module")
-def node(bare: Callable[[], Machine]) -> Iterator[Machine]:
+def node(bare: Callable[[str], Machine]) -> Iterator[Machine]:
     """A machine with the package installed, for all tests of a module."""
-    for made in _running(bare()):
+    for made in _running(bare("pve1")):
         made.run("apt-get -q -y --no-install-recommends install /root/pmxcfs.deb")
         yield made
 
@@ -53,5 +56,4 @@ def _running(machine: Machine) -> Iterator[Machine]:
         machine.start()
         yield machine
     finally:
-        machine.stop()
-        shutil.rmtree(machine.disk)
+        machine.remove()

@@ -1,60 +1,18 @@
 """On a node with the C daemon's package: ours takes its place, and gives it back; data stays."""
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
+from tests.package.c_daemon import pack, pack_the_c_daemon
 from tests.package.machines import Machine
 
 pytestmark = [pytest.mark.needs("root"), pytest.mark.needs("fuse")]
 
 OURS = "apt-get -q -y --no-install-recommends install /root/pmxcfs.deb"
-UNIT = """\
-[Unit]
-Description=a C daemon's unit
-DefaultDependencies=no
-[Service]
-Type=forking
-PIDFile=/run/pve-cluster.pid
-ExecStart=/usr/bin/pmxcfs
-[Install]
-WantedBy=multi-user.target
-"""
-# Stands for the C daemon: runs, and has a tree that it would be wrong to touch.
-DAEMON = """\
-#!/bin/sh
-sleep 1000 &
-echo $! >/run/pve-cluster.pid
-"""
 PATHS = (
     "/usr/bin/pmxcfs",
     "/usr/share/man/man8/pmxcfs.8.gz",
     "/lib/systemd/system/pve-cluster.service",
 )
-
-
-def pack(machine: Machine, version: str, *, unit_directory: str = "lib") -> str:
-    """Build a pve-cluster package on the machine; return its path there."""
-    tree = machine.disk / "root" / f"pve-cluster-{version}"
-    files = {
-        "usr/bin/pmxcfs": DAEMON + f"# {version}\n",
-        "usr/share/man/man8/pmxcfs.8.gz": version,
-        f"{unit_directory}/systemd/system/pve-cluster.service": UNIT,
-        "DEBIAN/control": f"Package: pve-cluster\nVersion: {version}\nArchitecture: all\n"
-        "Maintainer: nobody <nobody@localhost>\nDescription: stands for the C daemon's package\n",
-        "DEBIAN/postinst": "#!/bin/sh\nsystemctl daemon-reload\ndeb-systemd-helper enable "
-        "pve-cluster.service\ndeb-systemd-invoke restart pve-cluster.service || true\n",
-    }
-    for name, text in files.items():
-        path = tree / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o755 if "bin/" in name or "postinst" in name else 0o644)
-    machine.run(f"dpkg-deb --root-owner-group -b /root/{tree.name} /root/{tree.name}.deb")
-    return f"/root/{tree.name}.deb"
 
 
 def fingerprint(machine: Machine) -> str:
@@ -115,18 +73,8 @@ def test_a_daemon_that_runs_is_left_alone_if_ours_would_refuse_the_database(
 
 @pytest.mark.needs("reference")
 def test_the_c_daemon_itself_reads_what_ours_has_written_and_back(machine: Machine) -> None:
-    shutil.copy(os.environ["PMXCFS_REFERENCE"], machine.disk / "root" / "reference")
-    for library in libraries_of(Path(os.environ["PMXCFS_REFERENCE"])):
-        target = machine.disk / "root" / "libraries" / library.name
-        target.parent.mkdir(exist_ok=True)
-        shutil.copy(library, target)
-    package = machine.disk / "root" / "pve-cluster-1"
-    pack(machine, "1")
-    (package / "usr/bin/pmxcfs").write_text(
-        '#!/bin/sh\nexport LD_LIBRARY_PATH=/root/libraries\nexec /root/reference "$@"\n'
-    )
-    machine.run("dpkg-deb --root-owner-group -b /root/pve-cluster-1 /root/real.deb")
-    machine.run("echo 10.0.0.1 pve1 >>/etc/hosts; dpkg -i /root/real.deb")
+    package = pack_the_c_daemon(machine)
+    machine.run(f"echo 10.0.0.1 pve1 >>/etc/hosts; dpkg -i {package}")
     machine.run("mkdir /etc/pve/priv && echo by the C daemon >/etc/pve/priv/first")
 
     machine.run(OURS)
@@ -136,10 +84,3 @@ def test_the_c_daemon_itself_reads_what_ours_has_written_and_back(machine: Machi
     machine.run("apt-get -q -y purge pmxcfs")
     assert machine.run("readlink /proc/$(cat /run/pve-cluster.pid)/exe") == "/root/reference"
     assert machine.run("cat /etc/pve/priv/first /etc/pve/priv/second") == "by the C daemon\nby ours"
-
-
-def libraries_of(program: Path) -> list[Path]:
-    """Return what it is linked with, except for the C library."""
-    listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    found = [Path(line.split()[2]) for line in listed.splitlines() if "=> /" in line]
-    return [path for path in found if not path.name.startswith(("libc.", "libm.", "libpthread"))]
