@@ -164,7 +164,7 @@ deb: ## a Debian package of what is committed, in build/deb: RELEASE=bookworm or
 	@packaging/build-deb.sh $(RELEASE)
 
 deb-test: setup ## build the packages, install them on new machines with systemd, use them, remove them (RELEASE=bookworm)
-	@dpkg-query -W mmdebstrap lintian >/dev/null 2>&1 || apt-get -q -y --no-install-recommends install mmdebstrap lintian
+	@ci/want.sh mmdebstrap mmdebstrap && ci/want.sh lintian lintian
 	@$(BIN)/pytest -s --require=root,fuse tests/package $(if $(RELEASE),--release $(RELEASE)) $(ARGS)
 
 clean: ## remove .venv, the built extension and every cache

@@ -34,7 +34,7 @@ lay_out() {
     sed "s/@PYTHON@/${PYTHON##*/}/" packaging/debian/control.in >"$1/debian/control"
     sed -i -e '/@PATHS@/{r packaging/debian/paths.sh' -e 'd}' "$1/debian/preinst" "$1/debian/postrm"
     cat >"$1/debian/changelog" <<CHANGELOG
-pmxcfs ($(version)) $RELEASE; urgency=medium
+pmxcfs ($VERSION) $RELEASE; urgency=medium
 
   * Built from revision $(git rev-parse --short=12 HEAD), see CHANGELOG.md.
 
@@ -48,11 +48,6 @@ build_in() {
     export PYTHON DEBIAN_RELEASE=$NUMBER WHEELS=$OUT/wheels-$RELEASE
     packaging/wheels.sh "$WHEELS"
     dpkg-buildpackage -b -us -uc -d  # what a build needs is listed in ci/apt-packages.txt, and was installed
-}
-
-install_tools() {
-    # shellcheck disable=SC2046,SC2086  # one argument a package
-    dpkg-query -W $TOOLS >/dev/null 2>&1 || apt-get -q -y --no-install-recommends install $TOOLS
 }
 
 # A Debian of that release with what a build needs, kept for the next time.
@@ -72,7 +67,7 @@ build_root() {
 
 build_there() {
     local root=$OUT/$RELEASE-root
-    command -v mmdebstrap >/dev/null || apt-get -q -y --no-install-recommends install mmdebstrap
+    ci/want.sh mmdebstrap mmdebstrap
     build_root "$root"
     mkdir -p "$root$OUT"
     unshare --mount --pid --fork --propagation private bash -euc '
@@ -86,19 +81,22 @@ if [ -n "${DEB_SOURCE:-}" ]; then
     build_in "$DEB_SOURCE"
     exit
 fi
+VERSION=$(version)  # of this moment: somebody may commit while it is built
+readonly VERSION
 mkdir -p "$OUT"
 exec 8>"$OUT/lock" && flock 8
-if compgen -G "$OUT/pmxcfs_$(version)_*.deb"; then exit; fi
+if compgen -G "$OUT/pmxcfs_${VERSION}_*.deb"; then exit; fi
 [ -z "$(git status --porcelain)" ] || echo "build-deb: what is not committed is not built" >&2
 PMXCFS_REVISION=$(git describe --always --exclude='*')
 SOURCE_DATE_EPOCH=$(git log -1 --format=%at)
 export PMXCFS_REVISION SOURCE_DATE_EPOCH OUT DEB_BUILD_OPTIONS=noautodbgsym
 lay_out "$OUT/source-$RELEASE"
 if [ "$RELEASE" = "$HERE" ]; then
-    install_tools
+    # shellcheck disable=SC2086  # one argument a package
+    ci/want.sh dh $TOOLS
     (build_in "$OUT/source-$RELEASE")
 else
     build_there "$OUT/source-$RELEASE"
 fi
 rm -rf "$OUT/source-$RELEASE" "$OUT"/*.buildinfo "$OUT"/*.changes
-ls -l "$OUT/pmxcfs_$(version)"_*.deb
+ls -l "$OUT/pmxcfs_$VERSION"_*.deb

@@ -185,7 +185,7 @@ def _opened(state_dir: Path) -> Iterator[History]:
     except FileNotFoundError:
         raise HistoryError(
             f"no history is kept in {state_dir}: start pmxcfs with --history 256, for example "
-            "by PMXCFS_OPTIONS in /etc/default"
+            "in DAEMON_OPTS in /etc/default/pmxcfs"
         ) from None
     except UnknownRevisionError as error:
         raise HistoryError(str(error)) from error

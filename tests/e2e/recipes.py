@@ -1,9 +1,10 @@
 """Recipes of the documents, carried out in a lab as they stand there.
 
-A recipe is the indented code under a heading that follows ``<!-- recipe -->``. A line that begins
-with ``NODE# `` is a command for that node; what follows it, up to the next, is what it prints,
-where ``...`` stands for anything. ``systemctl``, ``scp`` and ``apt-get`` are done by what a lab has
-instead; ``/root``, which the nodes of a lab share with this machine, is another place.
+A recipe is the indented code under a heading that follows ``<!-- recipe -->``, or, if it needs
+another lab, ``<!-- recipe: WHERE -->``. A line that begins with ``NODE# `` is a command for that
+node; what follows it, up to the next, is what it prints, where ``...`` stands for anything.
+``systemctl``, ``scp`` and ``apt-get`` are done by what a lab has instead; ``/root`` and ``/mnt``,
+which the nodes of a lab share with this machine, are other places.
 """
 
 import base64
@@ -20,8 +21,8 @@ from pmxcfs_lab.seed import wait_until_mounted
 
 from .where import PYTHON, REPOSITORY
 
-MARK = "<!-- recipe -->"
 HOME = "/run/root"
+OTHER_DISK = "/run/mnt"
 SETTLED_WITHIN_S = 40.0
 COMMAND_WITHIN_S = 40.0
 STOPPED_WITHIN_S = 20.0
@@ -29,7 +30,11 @@ STOPPED_WITHIN_S = 20.0
 SERVICES = {"pve-cluster": Service.PMXCFS, "corosync": Service.COROSYNC}
 
 _PROMPT = re.compile(r"(node\d)# (.*)")
-_LOOKS = ("cat ", "ls ", "grep ", "pmxcfs-ctl ", "pmxcfs-db check", "corosync-quorumtool")
+_LOOKS = (
+    *("cat ", "ls ", "grep ", "corosync-quorumtool"),
+    *("pmxcfs-ctl status", "pmxcfs-ctl history", "pmxcfs-ctl diff"),
+    *("pmxcfs-db check", "pmxcfs-db diff", "pmxcfs-db dump", "pmxcfs-db repair --dry-run"),
+)
 """Commands that change nothing: they are repeated until they print what is expected."""
 
 
@@ -55,12 +60,13 @@ class Recipe:
     steps: tuple[Step, ...]
 
 
-def recipes_in(document: str) -> list[Recipe]:
-    """Return the recipes of a document, in order."""
+def recipes_in(document: str, where: str = "") -> list[Recipe]:
+    """Return the recipes of a document, in order: those that say where, or those that do not."""
+    mark = f"<!-- recipe: {where} -->" if where else "<!-- recipe -->"
     found = []
     for section in re.split(r"^#+ ", (REPOSITORY / "docs" / document).read_text(), flags=re.M)[1:]:
-        if MARK in section:
-            lines = section.partition(MARK)[2].splitlines()
+        if mark in section:
+            lines = section.partition(mark)[2].splitlines()
             steps = tuple(_steps(line[4:] for line in lines if line.startswith("    ")))
             found.append(Recipe(section.splitlines()[0], steps))
     return found
@@ -132,6 +138,12 @@ class Cook:
         line = begin + _at_home(command)
         return self._lab.exec(node, "sh", "-c", line, timeout_s=COMMAND_WITHIN_S)
 
+    def run(self, node: str, command: str) -> bytes:
+        """Run a command on a node that must succeed; return what it prints."""
+        ended = self.shell(node, command)
+        assert ended.exit_status == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
     def _systemctl(self, node: str, arguments: list[str]) -> None:
         verb, *names = arguments
         services = [SERVICES[name] for name in names]
@@ -164,7 +176,7 @@ class Cook:
 
 
 def _at_home(text: str) -> str:
-    return text.replace("/root/", f"{HOME}/")
+    return text.replace("/root/", f"{HOME}/").replace("/mnt/", f"{OTHER_DISK}/")
 
 
 def _matches(printed: str, wanted: str) -> bool:
