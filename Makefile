@@ -106,6 +106,9 @@ bench-growth: compile ## latencies in trees of 100 to 100 000 files, in clusters
 long-run: compile ## three nodes under everyday load, faster, and whether anything grows: MINUTES=60 SPEED=20 (ARGS='--svg FILE')
 	@$(BIN)/python -m bench.long_run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SPEED),--speed $(SPEED)) $(ARGS)
 
+bench-history: compile ## what the history of changes costs a write: ARGS='--turns 5 --writes 2000'
+	@$(BIN)/python -m bench.history $(ARGS)
+
 bench-check: compile ## whether a ratio to the reference, PMXCFS_REFERENCE, has fallen behind the recorded one
 	@mkdir -p build && $(BIN)/python -m bench.fs --out build/figures.json $(ARGS) && \
 	    $(BIN)/python -m bench.check build/figures.json

@@ -61,7 +61,7 @@ def _take_turns(
     setting: Setting, reference: str | None, wanted: argparse.Namespace
 ) -> dict[str, Rows]:
     turns: dict[str, list[Rows]] = {"ours": [], "reference": []}
-    ours = _ours(wanted.option)
+    ours = program_with(wanted.option)
     for turn in range(wanted.turns):
         _say(f"{setting.name}, turn {turn + 1} of {wanted.turns}")
         turns["ours"].append(_measure(setting, ours, wanted))
@@ -70,7 +70,7 @@ def _take_turns(
     return {who: _medians(rows) for who, rows in turns.items() if rows}
 
 
-def _ours(options: Sequence[str]) -> str | None:
+def program_with(options: Sequence[str]) -> str | None:
     """Return our program with these options, for a lab; None without any."""
     if not options:
         return None

@@ -124,7 +124,7 @@ class Cook:
 
     def _run(self, step: Step) -> None:
         ended = self.shell(step.node, step.command)
-        printed = (ended.stdout + ended.stderr).decode(errors="replace")
+        printed = ended.stdout.decode(errors="replace")
         wanted = _at_home("\n".join(step.expected))
         assert _matches(printed, wanted), (
             f"{step.node}# {step.command}\n{printed}\nwanted:\n{wanted}"
@@ -133,15 +133,15 @@ class Cook:
         assert ended.exit_status == 0 or is_expected_to_fail or step.only_looks, printed
 
     def shell(self, node: str, command: str) -> Completed:
-        """Run a command on a node, with our programs in its path."""
-        begin = f"PATH={Path(PYTHON).parent}:$PATH; mkdir -p {HOME} && cd {HOME} && "
+        """Run a command on a node, with our programs in its path; all it says is its output."""
+        begin = f"exec 2>&1; PATH={Path(PYTHON).parent}:$PATH; mkdir -p {HOME} && cd {HOME} && "
         line = begin + _at_home(command)
         return self._lab.exec(node, "sh", "-c", line, timeout_s=COMMAND_WITHIN_S)
 
     def run(self, node: str, command: str) -> bytes:
         """Run a command on a node that must succeed; return what it prints."""
         ended = self.shell(node, command)
-        assert ended.exit_status == 0, ended.stdout + ended.stderr
+        assert ended.exit_status == 0, ended.stdout
         return ended.stdout
 
     def _systemctl(self, node: str, arguments: list[str]) -> None:
@@ -162,7 +162,7 @@ class Cook:
         for source in sources:
             host, _, path = source.partition(":")
             content = self.shell(host, f"base64 {shlex.quote(path)}")
-            assert content.exit_status == 0, content.stderr
+            assert content.exit_status == 0, content.stdout
             place = target + Path(path).name if target.endswith("/") else target
             write = ["sh", "-c", 'umask 077; mkdir -p "$(dirname "$1")"; cat >"$1"', "sh", place]
             stdin = base64.b64decode(content.stdout)

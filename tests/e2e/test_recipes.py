@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pmxcfs_lab.lab import Lab
+from pmxcfs_lab.options import Options
 from pmxcfs_lab.provider import Service
 
 from .conftest import MakeLab, mend
@@ -48,11 +49,12 @@ def bare_hosts(make_lab: MakeLab) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def cluster(make_lab: MakeLab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """Three nodes that keep a history."""
+    """Three nodes with a key of the cluster, that keep a history."""
     program = tmp_path_factory.mktemp("program") / "pmxcfs"
     program.write_text(WITH_HISTORY.format(ours=OURS))
     program.chmod(0o755)
-    return make_lab(3, binaries=dict.fromkeys(("node1", "node2", "node3"), str(program)))
+    names = ("node1", "node2", "node3")
+    return make_lab(3, binaries=dict.fromkeys(names, str(program)), options=Options(crypto=True))
 
 
 def spoil(cook: Cook, lab: Lab, node: str) -> None:

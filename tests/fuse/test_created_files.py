@@ -19,6 +19,7 @@ FOR_GOOD = {
     "state": (0o750, ROOT),
     "state/.pmxcfs.lockfile": (0o600, ROOT),
     "state/config.db": (0o600, ROOT),
+    "state/history.db": (0o600, ROOT),
     "run": (0o750, GROUP),
     "rrd/pve-vm-9.0": (0o750, ROOT),
     "rrd/pve-vm-9.0/100": (0o644, ROOT),
@@ -26,6 +27,8 @@ FOR_GOOD = {
 WHILE_IT_RUNS = FOR_GOOD | {
     "state/config.db-shm": (0o600, ROOT),
     "state/config.db-wal": (0o600, ROOT),
+    "state/history.db-shm": (0o600, ROOT),
+    "state/history.db-wal": (0o600, ROOT),
     "run/control.sock": (0o660, GROUP),
     "run/status.sock": (0o660, GROUP),
     "run.pid": (0o644, ROOT),
@@ -55,7 +58,7 @@ def test_nobody_else_can_write_to_what_is_made_or_read_what_is_secret(
     daemon.rrd_dir.mkdir()
     before = os.umask(umask)
     try:
-        daemon.start("-l")
+        daemon.start("-l", "--history=1")
     finally:
         os.umask(before)
     client, key = connect(daemon), b"rrd/pve2.3-vm/100".ljust(256, b"\0")
