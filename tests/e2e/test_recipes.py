@@ -80,8 +80,9 @@ def die(cook: Cook, lab: Lab) -> None:
 
 
 def overwrite(cook: Cook, lab: Lab) -> None:
-    """Have a node overwrite a file that another one wrote."""
-    cook.run("node2", "echo changed >/etc/pve/storage.cfg")
+    """Have a node replace a file that another one wrote."""
+    draft = "/etc/pve/storage.cfg.new"
+    cook.run("node2", f"echo changed >{draft} && mv {draft} /etc/pve/storage.cfg")
 
 
 def nothing(cook: Cook, lab: Lab) -> None:
