@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import setup
@@ -22,19 +23,23 @@ LIBRARIES = {
 
 def missing() -> list[str]:
     """Return the Debian packages without which the extensions and our dependencies don't build."""
+    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    packages = [] if shutil.which(compiler.split()[0]) else ["gcc", "libc6-dev"]
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        packages.append("python3-dev")
     if not shutil.which("pkg-config"):
-        return ["pkg-config", *LIBRARIES.values()]
+        return [*packages, "pkg-config", *LIBRARIES.values()]
     found = {name: subprocess.call(["pkg-config", "--exists", name]) == 0 for name in LIBRARIES}
-    return [package for name, package in LIBRARIES.items() if not found[name]]
+    return [*packages, *(package for name, package in LIBRARIES.items() if not found[name])]
 
 
 def check() -> None:
     """End with a clear word if something is missing."""
     if packages := missing():
         sys.exit(
-            "pmxcfs needs a C compiler and the headers of libfuse 3, corosync, libqb and librrd. "
-            f"Missing here, by Debian's names: {' '.join(packages)}\n"
-            f"    apt-get install gcc libc6-dev python3-dev {' '.join(packages)}\n"
+            "pmxcfs needs a C compiler and the headers of Python, libfuse 3, corosync, libqb and "
+            "librrd. Missing here, by Debian's names:\n"
+            f"    apt-get install {' '.join(packages)}\n"
             "docs/INSTALL.md has the names of other systems, and ways without a compiler."
         )
 
