@@ -2,7 +2,7 @@
 # wheels.sh DIRECTORY: build all that the daemon and its tools are made of as wheels, and pip to install them, into it.
 #
 # What comes from others is pinned with its hashes (ci/locked). PYTHON=python3 says for which Python. Theirs are
-# built once; ours every time.
+# built once; ours every time, but for the compiled form as long as its sources are the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly INTO=$1 PYTHON=${PYTHON:-python3}
@@ -26,7 +26,11 @@ if [ "$(cat "$INTO/done" 2>/dev/null)" != "$(wanted)" ]; then
 fi
 # What every change runs through, compiled against what it will run with.
 "$PIP" install -q --no-index --no-deps $(ls "$INTO"/*.whl | grep -v /pmxcfs-)
-"$INTO/venv/bin/python" -m pmxcfs.compile_build
+[ ! -d "$INTO/compiled" ] || { rm -rf pmxcfs/_compiled && cp -a "$INTO/compiled" pmxcfs/_compiled; }
+if ! "$INTO/venv/bin/python" -c 'import sys; from pmxcfs import compiled; sys.exit(not compiled.is_current())'; then
+    "$INTO/venv/bin/python" -m pmxcfs.compile_build
+    rm -rf "$INTO/compiled" && cp -a pmxcfs/_compiled "$INTO/compiled"
+fi
 rm -f "$INTO"/pmxcfs-*.whl
 rm -rf build/lib build/bdist.* build/temp.*
 "$PIP" wheel -q --no-deps --no-build-isolation . -w "$INTO"

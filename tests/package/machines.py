@@ -115,7 +115,7 @@ def package_for(release: str) -> Path:
     """Build the package of what is committed; return the file."""
     build = REPOSITORY / "packaging" / "build-deb.sh"
     ended = subprocess.run(
-        [build, release], capture_output=True, text=True, timeout=1200, check=False
+        [build, release], capture_output=True, text=True, timeout=3600, check=False
     )
     assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-4000:]
     return Path(ended.stdout.split()[-1])
