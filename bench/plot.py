@@ -51,7 +51,7 @@ def series_as_svg(series: dict[str, list[dict[str, float]]]) -> str:
     Args:
         series: by node, what ``bench.long_run`` has seen, with the minute.
     """
-    chart = pygal.XY(js=[], width=1000, height=600, legend_at_bottom=True, dots_size=1)
+    chart = pygal.XY(js=[], width=1000, height=600, legend_at_bottom=True, show_dots=False)
     chart.title = "As a part of what it was in the first tenth"
     chart.x_title = "minutes"
     for node, looks in series.items():
