@@ -40,14 +40,20 @@ class Changes:
         driver: takes them.
         open_files: of this mount.
         live: returns the entry of an inode, unless the kernel takes it for another.
+        generation: returns what tells apart what an inode has meant.
     """
 
     def __init__(
-        self, driver: Driver, open_files: OpenFiles, live: Callable[[Inode], Entry | None]
+        self,
+        driver: Driver,
+        open_files: OpenFiles,
+        live: Callable[[Inode], Entry | None],
+        generation: Callable[[Inode], int],
     ) -> None:
         self._driver = driver
         self._open_files = open_files
         self._live = live
+        self._generation = generation
 
     async def create(self, parent: Inode, name: bytes) -> Entry:
         """Make an empty file that must not exist yet."""
@@ -128,12 +134,14 @@ class Changes:
 
         ENOENT is the members' verdict, so the first attempt is surely not done.
         """
+        generation = self._generation(inode)
         while True:
             path = self._tree.path_of(inode)
             try:
                 return await self._driver.submit(operation(path))
             except OperationError as error:
-                is_there = self._live(inode) is not None
+                is_same = self._generation(inode) == generation
+                is_there = is_same and self._live(inode) is not None
                 if error.errno != ENOENT or not is_there or self._tree.path_of(inode) == path:
                     raise
 

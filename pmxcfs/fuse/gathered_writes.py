@@ -17,7 +17,7 @@ import trio
 from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError
 from pmxcfs.fuse.gathering import Gathering
-from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Inode
+from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX, Entry, Inode
 from pmxcfs.memdb.limits import CONTENT_BYTES_MAX
 from pmxcfs.stepping import InterruptionError, Promise, Step
 
@@ -33,6 +33,7 @@ class GatheredWrites:
     Args:
         driver: knows whether all is well.
         write: makes a change, see ``Changes.write``.
+        live: returns the entry of an inode, unless the kernel takes it for another.
         on_refused: is told of files of which the kernel remembers what was refused.
     """
 
@@ -40,10 +41,12 @@ class GatheredWrites:
         self,
         driver: Driver,
         write: Callable[[Inode, int, bytes], Coroutine[Any, Any, int]],
+        live: Callable[[Inode], Entry | None],
         on_refused: Callable[[Inode], None],
     ) -> None:
         self._driver = driver
         self._write = write
+        self._live = live
         self._on_refused = on_refused
         self._gathering = Gathering()
         self._has_some = trio.Event()
@@ -69,8 +72,7 @@ class GatheredWrites:
         Raises:
             OperationError: it is known that it would be refused; or something before it was.
         """
-        entry = self._driver.replica.memdb.tree.get(inode)
-        if entry is None or not self._driver.is_settled:
+        if self._live(inode) is None or not self._driver.is_settled:
             return False
         self._check(inode, offset + len(data))
         if self._has_little_room(offset + len(data)):
@@ -111,6 +113,8 @@ class GatheredWrites:
 
     def laid_over(self, inode: Inode, content: bytes) -> bytes:
         """Return what a file will read as once all that was written to it is made."""
+        if self._live(inode) is None:
+            return content  # what is held belongs to what the inode stood for before
         return self._gathering.laid_over(inode, content)
 
     async def run(self) -> None:

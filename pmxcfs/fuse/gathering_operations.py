@@ -31,7 +31,9 @@ class GatheringOperations(PmxcfsOperations):
 
     def __init__(self, driver: Driver, virtual: Sequence[VirtualObject], *, gid: int) -> None:
         super().__init__(driver, virtual, gid=gid)
-        self.writes = GatheredWrites(driver, self._changes.write, self.cache.doubt)
+        self.writes = GatheredWrites(
+            driver, self._changes.write, self._objects.live, self.cache.doubt
+        )
 
     def has_taken(self, number: int, offset: int, data: bytes) -> bool:
         """Take a write that may be answered now; else it has to be made first.

@@ -199,8 +199,9 @@ class MountCache:
             changes: in the order in which they were made.
             is_own: whether somebody on this node made them; it need not be a request that waits.
         """
-        self._open_files.follow(changes)
-        for change in changes:
+        followed = [change for change in changes if not self._is_of_other(change)]
+        self._open_files.follow(followed)
+        for change in followed:
             if change.after is not None:
                 place = (change.after.parent, change.after.name)
                 self._lookups.follow(kernel_inode(change.inode), place)
@@ -245,6 +246,12 @@ class MountCache:
         if entry is None or self._lookups.is_known_as_other(kernel_inode(inode), entry.type):
             return None
         return entry
+
+    def _is_of_other(self, change: Change) -> bool:
+        """Whether the kernel takes what has changed for something else."""
+        entry = change.after or change.before
+        number = kernel_inode(change.inode)
+        return entry is not None and self._lookups.is_known_as_other(number, entry.type)
 
     def _forget_names(self) -> None:
         self._listings.end_freshness()

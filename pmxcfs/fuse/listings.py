@@ -65,6 +65,10 @@ class Listings:
         """Let go of a handle."""
         del self._open[handle]
 
+    def number(self, handle: int) -> int:
+        """Return the kernel's inode number that a handle was opened by."""
+        return self._open[handle].number
+
     def begin(self, handle: int, now_s: float) -> None:
         """Note that the kernel gets a listing from its beginning, with fresh attributes."""
         self._begun_s[self._open[handle].number] = now_s

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pmxcfs.fuse.inodes import kernel_inode
 from pmxcfs.memdb.entry import Entry, EntryType, Inode
 
 Place = tuple[Inode, bytes]
@@ -60,17 +61,19 @@ class Lookups:
         """See which inodes stand for something else in the tree that has replaced ours.
 
         Each member counts its inodes by itself while it is cut off; so what was made here alone,
-        and what others made meanwhile, can have one number. What is at its place is taken for the
-        same.
+        and what others made meanwhile, can have one number. What is at its place, in directories
+        that are at theirs, is taken for the same. What is another now stays so for the kernel until
+        it is given the number anew.
         """
         for number, known in self._known.items():
-            if known.place is None:
-                continue
-            entry = find(number)
-            was_other = known.is_other
-            known.is_other = entry is not None and known.place != (entry.parent, entry.name)
-            if known.is_other and not was_other:
+            if not known.is_other and self._is_elsewhere(number, find):
+                known.is_other = True
                 self._generations[number] = self.generation(number) + 1
+
+    def is_other(self, number: int) -> bool:
+        """Whether an inode stands for something else since a tree was replaced."""
+        known = self._known.get(number)
+        return known is not None and known.is_other
 
     def is_known_as_other(self, number: int, entry_type: EntryType) -> bool:
         """Whether the kernel takes this inode for something else than what it stands for now."""
@@ -87,3 +90,11 @@ class Lookups:
             return False
         del self._known[number]
         return True
+
+    def _is_elsewhere(self, number: int, find: Callable[[int], Entry | None]) -> bool:
+        """Whether an inode, or a directory above it, is not where the kernel was told."""
+        while (known := self._known.get(number)) and (entry := find(number)):
+            if known.is_other or known.place != (entry.parent, entry.name):
+                return True
+            number = kernel_inode(entry.parent)
+        return False

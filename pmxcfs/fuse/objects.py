@@ -1,6 +1,6 @@
 """What the kernel's inode numbers stand for, and what the kernel has been told of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from errno import ENOENT, ESTALE
 
 import pyfuse3
@@ -16,7 +16,7 @@ from pmxcfs.fuse.inodes import (
     kernel_inode,
     tree_inode,
 )
-from pmxcfs.fuse.listings import Listings
+from pmxcfs.fuse.listings import Item, Listings
 from pmxcfs.fuse.lookups import Lookups
 from pmxcfs.fuse.open_files import OpenFiles
 from pmxcfs.memdb.entry import Entry, Inode
@@ -63,15 +63,23 @@ class Objects:
         """Return what is at a place, for an answer that makes the kernel know it."""
         if self.is_virtual_name(parent, name):
             return self.hand_out(self._virtual.current(name))
+        if self._live(parent) is None:
+            raise OperationError(ESTALE)
         entry = self.tree.child(tree_inode(parent), name)
         if entry is None:
-            raise OperationError(ENOENT if self._live(parent) is not None else ESTALE)
+            raise OperationError(ENOENT)
         return self.hand_out(entry)
 
     def inodes_at(self, *places: tuple[Inode, bytes]) -> list[Inode]:
         """Return the inodes, the tree's, of what has these names in these directories."""
         entries = (self.tree.child(directory, name) for directory, name in places)
         return [entry.inode for entry in entries if entry is not None]
+
+    def listed(self, handle: int, position: int) -> Iterator[Item]:
+        """Yield what is in an open directory behind a position; nothing if it is another now."""
+        if self._lookups.is_other(self._listings.number(handle)):
+            return iter(())
+        return self._listings.read(handle, position, self.tree)
 
     def hand_out(self, item: Entry | VirtualInode) -> pyfuse3.EntryAttributes:
         """Return attributes for an answer that makes the kernel know an inode."""
@@ -89,7 +97,7 @@ class Objects:
         else:
             number = kernel_inode(item.inode)
             if self._lookups.is_known_as_other(number, item.type):
-                self._open_files.forget(item.inode)
+                self._open_files.replace(item)
             self._lookups.add(number, item.type, (item.parent, item.name))
             if self._open_files.takes_known_for_open and not item.is_directory:
                 self._open_files.know(item)

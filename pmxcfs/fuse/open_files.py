@@ -70,6 +70,13 @@ class OpenFiles:
         self._files.pop(inode, None)
         self._known_orphans_bytes -= self._known_orphans.pop(inode, 0)
 
+    def replace(self, entry: Entry) -> None:
+        """Take an inode for another file; the kernel refuses who has the one before open."""
+        self._known_orphans_bytes -= self._known_orphans.pop(entry.inode, 0)
+        file = self._files.get(entry.inode)
+        if file is not None:
+            file.entry = entry
+
     def get(self, inode: Inode) -> Entry | None:
         """Return the latest entry of an open file; it is an orphan if the tree has it no more."""
         file = self._files.get(inode)

@@ -63,7 +63,12 @@ class PmxcfsOperations(pyfuse3.Operations):
         self._objects = Objects(
             driver, self._open_files, self._attributes, lookups, virtual_inodes, self._listings
         )
-        self._changes = Changes(driver, self._open_files, self._objects.live)
+        self._changes = Changes(
+            driver,
+            self._open_files,
+            self._objects.live,
+            lambda inode: lookups.generation(kernel_inode(inode)),
+        )
         find = self._objects.in_tree
         self.cache = MountCache(find, self._open_files, lookups, self._attributes, self._listings)
         driver.attach_cache(self.cache)
@@ -175,7 +180,7 @@ class PmxcfsOperations(pyfuse3.Operations):
         """List names with their attributes until one can't be added."""
         if start_id == 0:
             self._listings.begin(fh, time.monotonic())
-        for item in self._listings.read(fh, start_id, self._objects.tree):
+        for item in self._objects.listed(fh, start_id):
             if not add(item.name, self._attributes.of(item.object), item.position):
                 break
             if not item.is_dot:
