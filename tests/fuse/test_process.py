@@ -108,6 +108,34 @@ def test_the_command_returns_when_the_mount_is_usable(place: Place) -> None:
     assert place.is_mounted()
     assert stat.S_IMODE(place.pid_file.stat().st_mode) == 0o644
     assert os.getsid(pid) == pid
+    assert place.pid_file.read_text() == f"{pid}\n"
+
+
+def test_in_the_background_it_holds_no_terminal_and_stays_where_it_was_started(
+    place: Place,
+) -> None:
+    pid = place.start()
+    process, null = Path(f"/proc/{pid}"), Path(os.devnull)
+    assert {(process / "fd" / number).readlink() for number in "012"} == {null}
+    assert (process / "cwd").readlink() == Path.cwd()
+
+
+def test_a_dump_of_what_a_clean_end_leaves_becomes_the_same_tree_again(place: Place) -> None:
+    """Tools that move a node to another cluster keep such a dump, and remove config.db alone."""
+    pid = place.start("-l")
+    (place.mount / "d").mkdir()
+    (place.mount / "d" / "näme").write_bytes(bytes(range(256)))
+    (place.mount / "empty").touch()
+    names = ("d", "d/näme", "empty")
+    before = [(place.mount / name).stat().st_ino for name in names]
+    stop(pid, signal.SIGTERM)
+    database = place.state / "config.db"
+    dump = subprocess.run(["sqlite3", database, ".dump"], check=True, capture_output=True).stdout
+    database.unlink()
+    subprocess.run(["sqlite3", database], input=dump, check=True)
+    place.start("-l")
+    assert (place.mount / "d" / "näme").read_bytes() == bytes(range(256))
+    assert [(place.mount / name).stat().st_ino for name in names] == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -67,6 +67,14 @@ def test_there_is_no_ioctl_and_no_preallocation(file: Path) -> None:
     os.close(descriptor)
 
 
+def test_the_c_library_preallocates_by_writing(file: Path) -> None:
+    file.write_bytes(b"text")
+    descriptor = os.open(file, os.O_RDWR)
+    os.posix_fallocate(descriptor, 0, 5000)
+    os.close(descriptor)
+    assert file.read_bytes() == b"text" + bytes(4996)
+
+
 @pytest.mark.parametrize("flags", [RENAME_NOREPLACE, RENAME_EXCHANGE])
 def test_renames_with_flags_are_refused(file: Path, flags: int) -> None:
     other = file.with_name("other")
