@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -97,13 +96,17 @@ def test_the_child_is_killed_with_its_parent(tmp_path: Path) -> None:
             guard_fd=guard.fileno(),
             log=tmp_path / "log",
         )
-    child = _first_child(record)
+    child = eventually(lambda: _sleeping_child(record), within_s=5)
     processes.kill_and_wait(record, with_child=True)
     assert not processes.is_alive(child)
 
 
-def _first_child(record: processes.ProcessRecord) -> processes.ProcessRecord:
-    deadline_s = time.monotonic() + 5
-    while (pid := processes.only_child(record)) is None:
-        assert time.monotonic() < deadline_s
-    return record_of(pid)
+def _sleeping_child(record: processes.ProcessRecord) -> processes.ProcessRecord:
+    """Return the child; what stands there before it, for a moment, is another."""
+    pid = processes.only_child(record)
+    try:
+        assert pid is not None
+        assert Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+        return record_of(pid)
+    except FileNotFoundError:
+        raise AssertionError(f"process {pid} has ended") from None
