@@ -179,7 +179,7 @@ async def _serve(
     """Start what the mount depends on, serve the mount, and stop in the reverse order."""
     replica = driver.replica
     durable = durability_of(driver, options)
-    process = views.Process(Pid(os.getpid()), int(time.time()))
+    process = views.Process(Pid(os.getpid()), instance.start_time(options.lock_file, _now_s()))
     virtual = status_files(replica, status.node.status, process, switch, _now_s)
     kind = GatheringOperations if options.gathers_writes else PmxcfsOperations
     operations = kind(driver, virtual, gid=gid)

@@ -10,7 +10,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -22,6 +22,8 @@ log = structlog.get_logger("main")
 GROUP_NAME = "www-data"
 LOCK_TRIES = 11
 LOCK_PAUSE_S = 1.0
+STARTS_AHEAD_S_MAX = 60
+"""Further ahead than this the last start is one before the clock was set back."""
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _FRESH = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -85,6 +87,20 @@ def only_one(lock_file: Path, pause_s: float = LOCK_PAUSE_S) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def start_time(lock_file: Path, now_s: int) -> int:
+    """Return the second that this start is known by, never that of the start before.
+
+    Clients keep what they have read until it or a counter changes, and the counters begin anew. The
+    lock file, which the caller holds, remembers it.
+    """
+    text = lock_file.read_text("ascii", "replace")
+    last_s = int(text) if text.isdecimal() else 0
+    started_s = last_s + 1 if 0 <= last_s - now_s < STARTS_AHEAD_S_MAX else now_s
+    with suppress(OSError):  # a full disk: then it is the time of now, as it nearly always is
+        lock_file.write_text(f"{started_s}")
+    return started_s
 
 
 def _lock(descriptor: int, lock_file: Path, pause_s: float) -> None:

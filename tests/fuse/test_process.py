@@ -1,11 +1,13 @@
 """The daemon as a process: starting, refusing to start, and ending, on a real mount."""
 
+import json
 import os
 import select
 import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,6 +259,35 @@ def test_a_new_database_takes_over_the_hosts_corosync_conf(place: Place) -> None
     assert (place.mount / "corosync.conf").read_text() == text
     with pytest.raises(PermissionError):
         (place.mount / "a").write_text("no corosync runs, so there is no quorum")
+
+
+def test_a_corosync_conf_that_is_made_counts_from_the_next_start_on(place: Place) -> None:
+    text = "totem {\n  config_version: 3\n}\n"
+    pid = place.start()
+    (place.mount / "corosync.conf").write_text(text)
+    (place.mount / "a").write_text("still for itself")
+    stop(pid, signal.SIGTERM)
+    assert not (place.root / "corosync.conf").exists()
+    place.start()
+    with pytest.raises(PermissionError):
+        (place.mount / "a").write_text("a cluster now, and no corosync")
+    assert _text_once_there(place.root / "corosync.conf") == text
+
+
+def _text_once_there(path: Path) -> str:
+    give_up_s = time.monotonic() + WAIT_S
+    while not path.exists() and time.monotonic() < give_up_s:
+        time.sleep(0.05)
+    return path.read_text()
+
+
+def test_two_starts_are_never_of_the_same_time(place: Place) -> None:
+    seen = []
+    for _ in range(3):
+        pid = place.start("-l")
+        seen.append(json.loads((place.mount / ".version").read_text())["starttime"])
+        stop(pid, signal.SIGKILL)
+    assert len(set(seen)) == 3
 
 
 def test_local_mode_takes_over_nothing_and_is_writable(place: Place) -> None:

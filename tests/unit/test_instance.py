@@ -2,6 +2,7 @@
 
 import os
 import stat
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,39 @@ def test_a_lock_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         instance.only_one(tmp_path / "missing" / "lock"),
     ):
         pytest.fail("there is nothing to lock")
+
+
+@pytest.mark.parametrize(
+    ("remembered", "started_s"),
+    [
+        ("", 1000),
+        ("no number", 1000),
+        ("990", 1000),
+        ("999", 1000),
+        ("1000", 1001),
+        ("1001", 1002),
+        ("1059", 1060),
+        ("1060", 1000),  # the clock was set back
+    ],
+)
+def test_no_two_starts_have_the_same_time(tmp_path: Path, remembered: str, started_s: int) -> None:
+    lock_file = tmp_path / "lock"
+    lock_file.write_text(remembered)
+    assert instance.start_time(lock_file, 1000) == started_s
+    assert lock_file.read_text() == f"{started_s}"
+
+
+def test_a_start_whose_time_cannot_be_remembered_is_one_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock_file = tmp_path / "lock"
+    lock_file.touch()
+
+    def refuse(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert instance.start_time(lock_file, 1000) == 1000
 
 
 def test_the_pid_file_is_there_while_we_run(tmp_path: Path) -> None:
