@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from pmxcfs.compiled import DIRECTORY, FINGERPRINT, PACKAGE, fingerprint, is_current, sources
+from pmxcfs.native_values import spell_out
 
 _SETUP = """
 from mypyc.build import mypycify
@@ -37,6 +38,8 @@ def main() -> None:
             PACKAGE, root / PACKAGE.name, ignore=shutil.ignore_patterns("*.so", "_comp*")
         )
         modules = [str(path.relative_to(PACKAGE.parent)) for path in sources()]
+        for module in modules:
+            (root / module).write_text(spell_out((root / module).read_text()))
         (root / "setup.py").write_text(_SETUP.format(arguments=[*_OPTIONS, *modules]))
         command = [sys.executable, "setup.py", "build_ext", "--build-lib", "made"]
         environment = {**os.environ, "MYPYPATH": ""}

@@ -22,6 +22,7 @@ INTERPRETED = "PMXCFS_INTERPRETED"
 """The environment variable that has the sources run whatever there is."""
 
 _SUFFIX = EXTENSION_SUFFIXES[0]
+_COMPILING = (PACKAGE / "compile_build.py", PACKAGE / "native_values.py")
 
 _PATTERNS = (
     "callers.py",
@@ -57,9 +58,9 @@ def sources() -> list[Path]:
 
 
 def fingerprint() -> str:
-    """Return what stands for the sources as they are, and for the interpreter."""
+    """Return what stands for the sources, how they are compiled, and for the interpreter."""
     digest = sha256(_SUFFIX.encode())
-    for path in sources():
+    for path in (*_COMPILING, *sources()):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

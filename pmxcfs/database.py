@@ -8,7 +8,6 @@ from deleting the write-ahead log under us.
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Protocol
@@ -334,4 +333,4 @@ def _prepare(connection: apsw.Connection) -> None:
 
 def _forget_creation_time(tree: Tree) -> None:
     """Give the root of a new database the mtime 0 that the reference has until the first change."""
-    tree.put(replace(tree.root, mtime=0))
+    tree.put(tree.root.touched(0))

@@ -6,7 +6,7 @@ can still be opened by who has just found its name, it may be remembered for a l
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from errno import EFBIG, ESTALE
 
 from pmxcfs.errors import OperationError
@@ -134,7 +134,7 @@ class OpenFiles:
             OperationError: ESTALE if nobody has the file open.
         """
         file = self._opened(inode)
-        file.entry = replace(file.entry, mtime=mtime)
+        file.entry = file.entry.touched(mtime)
 
     def _remember(self, removed: Entry | None) -> None:
         if removed is None or not self.remembers_removed:
@@ -159,7 +159,7 @@ class OpenFiles:
 
     def _keep(self, inode: Inode, data: bytes) -> None:
         file = self._opened(inode)
-        file.entry = replace(file.entry, data=data, size=len(data))
+        file.entry = file.entry.rewritten(data, len(data), file.entry.mtime)
 
 
 def content_of(entry: Entry) -> bytes:

@@ -7,7 +7,6 @@ first that fails gives the answer. Renames are in ``memdb.renaming``, locks in `
 Source: docs/PROTOCOL.md, "Operations".
 """
 
-from dataclasses import replace
 from errno import EACCES, EEXIST, EFBIG, ENOENT, ENOTDIR, ENOTEMPTY
 
 from pmxcfs.errors import OperationError
@@ -42,7 +41,7 @@ def write(work: Workspace, operation: Write) -> int:
     if entry.is_directory:
         raise OperationError(ENOTDIR)
     size, data = _overlaid(entry.data, operation)
-    _store_file(work, operation.path, replace(entry, size=size, data=data, mtime=work.time), guest)
+    _store_file(work, operation.path, entry.rewritten(data, size, work.time), guest)
     return len(operation.data)
 
 
@@ -67,7 +66,7 @@ def set_mtime(work: Workspace, operation: SetMtime) -> int:
     is_lock = entry.is_directory and split(operation.path)[0] == LOCK_DIRECTORY
     if is_lock and (operation.mtime < entry.mtime or work.writer != entry.writer):
         raise OperationError(EACCES)
-    stored = work.put(replace(entry, mtime=operation.mtime))
+    stored = work.put(entry.touched(operation.mtime))
     work.finish(mtime=operation.mtime)
     work.counters.bump(operation.path)
     if is_lock:

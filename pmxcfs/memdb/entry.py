@@ -48,8 +48,10 @@ class Entry:
         """Whether the entry can have children."""
         return self.type is EntryType.DIRECTORY
 
+    # Each is part of every change; ``dataclasses.replace`` would be slower, and is never compiled.
+
     def stamped(self, version: int, writer: int, mtime: int) -> "Entry":
-        """Return this entry as a change leaves it. Part of every change: ``replace`` is slower."""
+        """Return this entry as a change leaves it."""
         return Entry(
             self.inode,
             self.parent,
@@ -58,6 +60,38 @@ class Entry:
             mtime,
             self.type,
             self.name,
+            self.size,
+            self.data,
+        )
+
+    def touched(self, mtime: int) -> "Entry":
+        """Return this entry with another modification time."""
+        return self.stamped(self.version, self.writer, mtime)
+
+    def rewritten(self, data: bytes, size: int, mtime: int) -> "Entry":
+        """Return this file with another content."""
+        return Entry(
+            self.inode,
+            self.parent,
+            self.version,
+            self.writer,
+            mtime,
+            self.type,
+            self.name,
+            size,
+            data,
+        )
+
+    def moved(self, parent: Inode, name: bytes, mtime: int) -> "Entry":
+        """Return this entry at another place."""
+        return Entry(
+            self.inode,
+            parent,
+            self.version,
+            self.writer,
+            mtime,
+            self.type,
+            name,
             self.size,
             self.data,
         )

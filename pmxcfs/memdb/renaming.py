@@ -3,7 +3,6 @@
 Source: docs/PROTOCOL.md, "Operations".
 """
 
-from dataclasses import replace
 from errno import EACCES, EEXIST, EINVAL, ENOTEMPTY
 
 from pmxcfs.errors import OperationError
@@ -40,7 +39,7 @@ def rename(work: Workspace, operation: Rename) -> int:
     if work.tree.has_children(source.inode):
         raise OperationError(ENOTEMPTY)
     name = split(operation.target)[1]
-    work.put(replace(source, parent=parent, name=name, mtime=work.time))
+    work.put(source.moved(parent, name, work.time))
     work.finish(mtime=work.time)
     if not source.is_directory:
         _move_guest(work, operation)

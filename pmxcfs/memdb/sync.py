@@ -4,7 +4,6 @@ Source: docs/PROTOCOL.md, "Synchronisation".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from pmxcfs.errors import ProtocolError, StorageError
 from pmxcfs.identity import Member
@@ -100,7 +99,7 @@ def catch_up(
 def _as_the_leader_has_it(entry: Entry, digest: Digest | None) -> Entry:
     """Return the entry, without its zeros if the leader's file has a size but no content."""
     if entry.size and digest is not None and not any(entry.data):
-        hollow = replace(entry, data=b"")
+        hollow = entry.rewritten(b"", entry.size, entry.mtime)
         if index_digest(hollow) == digest:
             return hollow
     return entry
