@@ -4,15 +4,20 @@ Built on install as ``pmxcfs._libfuse``; its types for mypy are in ``_libfuse.py
 get plain numbers and strings, so that Python never looks into a structure of libfuse.
 """
 
+import re
+
 from cffi import FFI
+
+_STAT = """
+    uint64_t inode, uint64_t generation, double attr_timeout, double entry_timeout, uint32_t mode,
+    uint32_t uid, uint32_t gid, uint64_t link_count, int64_t size_bytes, int64_t blocks,
+    int64_t mtime_ns"""
+"""What the kernel is told of an inode; a mtime of less than a second is for its cache alone."""
 
 _DECLARATIONS = """
 typedef uint64_t fuse_ino_t;
 typedef struct fuse_req *fuse_req_t;
 struct fuse_session;
-struct fuse_entry_param {
-    fuse_ino_t ino; uint64_t generation; double attr_timeout; double entry_timeout; ...;
-};
 
 struct fuse_session *pmxcfs_mount(const char *mountpoint, const char *options);
 void pmxcfs_unmount(struct fuse_session *session);
@@ -25,29 +30,22 @@ int pmxcfs_take_requests(
 int fuse_lowlevel_notify_inval_inode(
     struct fuse_session *session, fuse_ino_t inode, int64_t offset, int64_t length);
 
-void pmxcfs_set_attributes(
-    struct fuse_entry_param *entry, fuse_ino_t inode, uint32_t mode, uint32_t uid, uint32_t gid,
-    uint64_t link_count, int64_t size_bytes, int64_t blocks, int64_t time_s, uint32_t mtime_ns);
-
 void pmxcfs_let_wait(fuse_req_t request);
 void fuse_reply_none(fuse_req_t request);
 int fuse_reply_err(fuse_req_t request, int error);
-int fuse_reply_entry(fuse_req_t request, const struct fuse_entry_param *entry);
 int fuse_reply_buf(fuse_req_t request, const char *data, size_t size);
 int fuse_reply_write(fuse_req_t request, size_t size);
 int fuse_reply_readlink(fuse_req_t request, const char *target);
-int pmxcfs_reply_attributes(fuse_req_t request, const struct fuse_entry_param *entry);
+int pmxcfs_reply_entry(fuse_req_t request, {stat});
+int pmxcfs_reply_attributes(fuse_req_t request, {stat});
+int pmxcfs_reply_created(fuse_req_t request, {stat});
 int pmxcfs_reply_open(fuse_req_t request, uint64_t handle, int flags);
-int pmxcfs_reply_create(
-    fuse_req_t request, const struct fuse_entry_param *entry, uint64_t handle, int flags);
 int pmxcfs_reply_statfs(
     fuse_req_t request, uint64_t block_size_bytes, uint64_t blocks, uint64_t blocks_free,
     uint64_t inodes, uint64_t inodes_free, uint64_t name_bytes_max);
-size_t fuse_add_direntry_plus(
-    fuse_req_t request, char *buffer, size_t size, const char *name,
-    const struct fuse_entry_param *entry, int64_t next_offset);
+size_t pmxcfs_add_name(
+    fuse_req_t request, char *buffer, size_t size, const char *name, int64_t position, {stat});
 
-#define PMXCFS_DIRECT_IO ...
 #define PMXCFS_KEEP_CACHE ...
 #define PMXCFS_CACHE_DIR ...
 #define FUSE_SET_ATTR_MODE ...
@@ -95,7 +93,7 @@ _SOURCE = """
 #include <string.h>
 #include <time.h>
 
-enum { PMXCFS_DIRECT_IO = 1, PMXCFS_KEEP_CACHE = 2, PMXCFS_CACHE_DIR = 4 };
+enum { PMXCFS_KEEP_CACHE = 1, PMXCFS_CACHE_DIR = 2 };
 """
 
 _FUNCTIONS = """
@@ -327,24 +325,43 @@ static int pmxcfs_take_requests(
     return count;
 }
 
-static void pmxcfs_set_attributes(
-    struct fuse_entry_param *entry, fuse_ino_t inode, uint32_t mode, uint32_t uid, uint32_t gid,
-    uint64_t link_count, int64_t size_bytes, int64_t blocks, int64_t time_s, uint32_t mtime_ns)
+static struct fuse_entry_param entry_of({stat})
 {
-    entry->ino = entry->attr.st_ino = inode;
-    entry->attr.st_mode = mode;
-    entry->attr.st_uid = uid;
-    entry->attr.st_gid = gid;
-    entry->attr.st_nlink = link_count;
-    entry->attr.st_size = size_bytes;
-    entry->attr.st_blocks = blocks;
-    entry->attr.st_atim.tv_sec = entry->attr.st_mtim.tv_sec = entry->attr.st_ctim.tv_sec = time_s;
-    entry->attr.st_mtim.tv_nsec = mtime_ns;
+    struct fuse_entry_param entry;
+    memset(&entry, 0, sizeof entry);
+    entry.ino = entry.attr.st_ino = inode;
+    entry.generation = generation;
+    entry.attr_timeout = attr_timeout;
+    entry.entry_timeout = entry_timeout;
+    entry.attr.st_mode = mode;
+    entry.attr.st_uid = uid;
+    entry.attr.st_gid = gid;
+    entry.attr.st_nlink = link_count;
+    entry.attr.st_size = size_bytes;
+    entry.attr.st_blocks = blocks;
+    entry.attr.st_mtim.tv_sec = mtime_ns / 1000000000;
+    entry.attr.st_mtim.tv_nsec = mtime_ns % 1000000000;
+    entry.attr.st_atim.tv_sec = entry.attr.st_ctim.tv_sec = entry.attr.st_mtim.tv_sec;
+    return entry;
 }
 
-static int pmxcfs_reply_attributes(fuse_req_t request, const struct fuse_entry_param *entry)
+static int pmxcfs_reply_entry(fuse_req_t request, {stat})
 {
-    return fuse_reply_attr(request, &entry->attr, entry->attr_timeout);
+    struct fuse_entry_param entry = entry_of({values});
+    return fuse_reply_entry(request, &entry);
+}
+
+static int pmxcfs_reply_attributes(fuse_req_t request, {stat})
+{
+    struct fuse_entry_param entry = entry_of({values});
+    return fuse_reply_attr(request, &entry.attr, attr_timeout);
+}
+
+static size_t pmxcfs_add_name(
+    fuse_req_t request, char *buffer, size_t size, const char *name, int64_t position, {stat})
+{
+    struct fuse_entry_param entry = entry_of({values});
+    return fuse_add_direntry_plus(request, buffer, size, name, &entry, position);
 }
 
 static struct fuse_file_info file_of(uint64_t handle, int flags)
@@ -352,7 +369,6 @@ static struct fuse_file_info file_of(uint64_t handle, int flags)
     struct fuse_file_info file;
     memset(&file, 0, sizeof file);
     file.fh = handle;
-    file.direct_io = (flags & PMXCFS_DIRECT_IO) != 0;
     file.keep_cache = (flags & PMXCFS_KEEP_CACHE) != 0;
     file.cache_readdir = (flags & PMXCFS_CACHE_DIR) != 0;
     return file;
@@ -364,11 +380,12 @@ static int pmxcfs_reply_open(fuse_req_t request, uint64_t handle, int flags)
     return fuse_reply_open(request, &file);
 }
 
-static int pmxcfs_reply_create(
-    fuse_req_t request, const struct fuse_entry_param *entry, uint64_t handle, int flags)
+/* A file's handle is its inode. */
+static int pmxcfs_reply_created(fuse_req_t request, {stat})
 {
-    struct fuse_file_info file = file_of(handle, flags);
-    return fuse_reply_create(request, entry, &file);
+    struct fuse_entry_param entry = entry_of({values});
+    struct fuse_file_info file = file_of(inode, PMXCFS_KEEP_CACHE);
+    return fuse_reply_create(request, &entry, &file);
 }
 
 static int pmxcfs_reply_statfs(
@@ -387,12 +404,20 @@ static int pmxcfs_reply_statfs(
 }
 """
 
+_VALUES = re.sub(r"\s+", " ", re.sub(r"\w+ (\w+)(,|$)", r"\1\2", _STAT)).strip()
+"""The names of those parameters, to hand them on."""
+
+
+def _spelled_out(text: str) -> str:
+    return text.replace("{stat}", _STAT).replace("{values}", _VALUES)
+
+
 ffibuilder = FFI()
-ffibuilder.cdef(_DECLARATIONS + _CALLBACKS.format(storage='extern "Python"'))
+ffibuilder.cdef(_spelled_out(_DECLARATIONS) + _CALLBACKS.format(storage='extern "Python"'))
 ffibuilder.set_source_pkgconfig(
     "pmxcfs._libfuse",
     ["fuse3"],
-    _SOURCE + _CALLBACKS.format(storage="static") + _FUNCTIONS,
+    _SOURCE + _CALLBACKS.format(storage="static") + _spelled_out(_FUNCTIONS),
 )
 
 if __name__ == "__main__":

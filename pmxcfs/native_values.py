@@ -47,6 +47,8 @@ def spell_out(source: str) -> str:
             if any(ast.unparse(base) in with_fields for base in node.bases):
                 raise ValueError(f"{node.name} inherits fields")
             _rewrite(node)
+    start = 1 if ast.get_docstring(module) is not None else 0
+    module.body.insert(start, ast.parse("from typing import ClassVar, Literal").body[0])
     return ast.unparse(module)
 
 
@@ -91,7 +93,8 @@ def _rewrite(node: ast.ClassDef) -> None:
 
 def _match_args(fields: list[_Field]) -> str:
     names = "".join(f"{field.name!r}, " for field in fields)
-    return f"__match_args__ = ({names})" if fields else ""
+    kinds = ", ".join(f"Literal[{field.name!r}]" for field in fields)
+    return f"__match_args__: ClassVar[tuple[{kinds}]] = ({names})" if fields else ""
 
 
 def _init(fields: list[_Field]) -> str:

@@ -6,8 +6,6 @@ Source: docs/PROTOCOL.md, "Modes".
 import stat
 from collections.abc import Callable
 
-import pyfuse3
-
 from pmxcfs.driver import Driver
 from pmxcfs.fuse.inodes import VirtualInode, kernel_inode
 from pmxcfs.fuse.permissions import (
@@ -19,31 +17,56 @@ from pmxcfs.fuse.permissions import (
 from pmxcfs.fuse.stamps import Stamps
 from pmxcfs.fuse.virtual_files import VirtualFile
 from pmxcfs.memdb.entry import ROOT_INODE, Entry, Inode
+from pmxcfs.values import value
 
 CACHE_S = 1.0
 """How long the kernel may answer from its memory of names and attributes."""
 
+NANOSECONDS = 1_000_000_000
+BLOCK_SIZE_BYTES = 4096
+NAME_BYTES_MAX = 256
 
-class Stat(pyfuse3.EntryAttributes):
-    """What stat says, and the forms in which the kernel was told before, once it was.
+
+class Stat:
+    """What stat says. Sizes are in bytes, times in nanoseconds since 1970.
 
     Attributes:
-        native: as an answer about one inode.
-        listed: as part of a listing, with name and position.
+        generation: tells apart what one number has meant, one after the other.
+        entry_timeout: how many seconds the kernel may take the name for what it stands for.
+        listed: this as part of a listing, with name and position, once it was listed.
     """
 
-    __slots__ = ("listed", "native")
+    def __init__(self, number: int, generation: int, mode: int, gid: int) -> None:
+        self.st_ino = number
+        self.generation = generation
+        self.st_mode = mode
+        self.st_nlink = 1
+        self.st_uid = OWNER_UID
+        self.st_gid = gid
+        self.st_size = 0
+        self.st_blocks = 0
+        self.st_mtime_ns = 0
+        self.entry_timeout = CACHE_S
+        self.listed: bytes | None = None
 
-    native: object
-    listed: bytes
+    @property
+    def st_atime_ns(self) -> int:
+        """The time of the last change, in whole seconds; so is ``st_ctime_ns``."""
+        return self.st_mtime_ns // NANOSECONDS * NANOSECONDS
 
 
-_NANOSECONDS = 1_000_000_000
-_BLOCK_SIZE_BYTES = 4096
+@value(frozen=True, slots=True)
+class StatVfs:
+    """What statvfs says, in blocks of ``BLOCK_SIZE_BYTES``."""
+
+    blocks: int
+    blocks_free: int
+    inodes: int
+    inodes_free: int
+
 
 _FILESYSTEM_BLOCKS = 32768
 _FILESYSTEM_INODES = 262144
-_NAME_BYTES_MAX = 256
 _WRAP = 2**64
 
 
@@ -93,21 +116,19 @@ class Attributes:
         attributes.st_nlink = 0
         return attributes
 
-    def of_filesystem(self) -> pyfuse3.StatvfsData:
+    def of_filesystem(self) -> StatVfs:
         """Return what statvfs says; beyond the limits the free counts wrap around.
 
         Source: docs/PROTOCOL.md, "Entries".
         """
         tree = self._driver.replica.memdb.tree
-        used_blocks = -(-tree.content_size_bytes // _BLOCK_SIZE_BYTES)
-        numbers = pyfuse3.StatvfsData()
-        numbers.f_bsize = numbers.f_frsize = _BLOCK_SIZE_BYTES
-        numbers.f_blocks = _FILESYSTEM_BLOCKS
-        numbers.f_bfree = numbers.f_bavail = (_FILESYSTEM_BLOCKS - used_blocks) % _WRAP
-        numbers.f_files = _FILESYSTEM_INODES
-        numbers.f_ffree = numbers.f_favail = (_FILESYSTEM_INODES - len(tree)) % _WRAP
-        numbers.f_namemax = _NAME_BYTES_MAX
-        return numbers
+        used_blocks = -(-tree.content_size_bytes // BLOCK_SIZE_BYTES)
+        return StatVfs(
+            _FILESYSTEM_BLOCKS,
+            (_FILESYSTEM_BLOCKS - used_blocks) % _WRAP,
+            _FILESYSTEM_INODES,
+            (_FILESYSTEM_INODES - len(tree)) % _WRAP,
+        )
 
     def renew(self, inode: Inode) -> None:
         """From now on tell the kernel that what it remembers of an entry's content is old.
@@ -152,20 +173,13 @@ class Attributes:
     def _stamped(self, entry: Entry, permissions: int) -> Stat:
         kind = stat.S_IFDIR if entry.is_directory else stat.S_IFREG
         attributes = self._blank(kernel_inode(entry.inode), kind | permissions)
-        attributes.st_nlink = 2 if entry.is_directory else 1
+        if entry.is_directory:
+            attributes.st_nlink = 2
         attributes.st_size = entry.size
-        attributes.st_blocks = -(-entry.size // _BLOCK_SIZE_BYTES)
-        mtime_ns = entry.mtime * _NANOSECONDS
-        attributes.st_atime_ns = attributes.st_mtime_ns = attributes.st_ctime_ns = mtime_ns
-        attributes.st_mtime_ns += self._stamps.nanoseconds(entry.inode, entry.mtime)
+        attributes.st_blocks = -(-entry.size // BLOCK_SIZE_BYTES)
+        nanoseconds = self._stamps.nanoseconds(entry.inode, entry.mtime)
+        attributes.st_mtime_ns = entry.mtime * NANOSECONDS + nanoseconds
         return attributes
 
     def _blank(self, number: int, mode: int) -> Stat:
-        attributes = Stat()
-        attributes.st_ino = number
-        attributes.generation = self._generation(number)
-        attributes.st_mode = mode
-        attributes.st_uid = OWNER_UID
-        attributes.st_gid = self._gid
-        attributes.entry_timeout = attributes.attr_timeout = CACHE_S
-        return attributes
+        return Stat(number, self._generation(number), mode, self._gid)

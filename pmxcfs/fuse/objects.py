@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Iterator
 from errno import ENOENT, ESTALE
 
-import pyfuse3
-
 from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError
-from pmxcfs.fuse.attributes import Attributes
+from pmxcfs.fuse.attributes import Attributes, Stat
 from pmxcfs.fuse.inodes import (
     KERNEL_ROOT,
     VirtualInode,
@@ -59,7 +57,7 @@ class Objects:
         """Whether a virtual object stands at this place."""
         return parent == KERNEL_ROOT and name in self._virtual
 
-    def child(self, parent: int, name: bytes) -> pyfuse3.EntryAttributes:
+    def child(self, parent: int, name: bytes) -> Stat:
         """Return what is at a place, for an answer that makes the kernel know it."""
         if self.is_virtual_name(parent, name):
             return self.hand_out(self._virtual.current(name))
@@ -81,7 +79,7 @@ class Objects:
             return iter(())
         return self._listings.read(handle, position, self.tree)
 
-    def hand_out(self, item: Entry | VirtualInode) -> pyfuse3.EntryAttributes:
+    def hand_out(self, item: Entry | VirtualInode) -> Stat:
         """Return attributes for an answer that makes the kernel know an inode."""
         self.note_known(item)
         return self._attributes.of(item)
@@ -129,7 +127,7 @@ class Objects:
             raise OperationError(ESTALE)
         return entry
 
-    def attributes(self, number: int) -> pyfuse3.EntryAttributes:
+    def attributes(self, number: int) -> Stat:
         """Return the attributes of anything the kernel knows."""
         if is_virtual(number):
             return self._attributes.of(self.virtual(number))
@@ -158,11 +156,3 @@ class Objects:
         if entry is None or self._lookups.is_known_as_other(kernel_inode(inode), entry.type):
             return None
         return entry
-
-
-def open_handle(inode: int) -> pyfuse3.FileInfo:
-    """Return a file handle that reads from the kernel's pages; they are kept over close and open.
-
-    All writes come to us at once.
-    """
-    return pyfuse3.FileInfo(fh=inode, direct_io=False, keep_cache=True)

@@ -1,40 +1,47 @@
 """The requests of the kernel, answered from the tree, the virtual objects and the open files.
 
 Every request names its object by inode; a file's handle is its inode too. Requests that are
-missing here are answered ENOSYS by the base class, and the kernel draws the right conclusion and
-does not ask again: flush and access succeed, links and devices cannot be made, extended attributes
-are not supported.
+missing here are answered ENOSYS by the binding, and the kernel draws the right conclusion and does
+not ask again: flush and access succeed, links and devices cannot be made, extended attributes are
+not supported. What a request raises is its answer, if it is an OperationError; the binding counts.
 """
 
-import functools
 import stat
 import time
 from collections.abc import Callable, Sequence
 from errno import EACCES, EFBIG, EINVAL, EIO, ENOSYS
 from os import O_DSYNC, O_TRUNC
 
-import pyfuse3
-
 from pmxcfs.driver import Driver
 from pmxcfs.errors import OperationError
 from pmxcfs.fuse import permissions
-from pmxcfs.fuse.answers import answers_errors
-from pmxcfs.fuse.attributes import Attributes
+from pmxcfs.fuse.attributes import Attributes, Stat, StatVfs
 from pmxcfs.fuse.changes import Changes
 from pmxcfs.fuse.inodes import KERNEL_ROOT, VirtualInodes, is_virtual, kernel_inode, tree_inode
 from pmxcfs.fuse.invalidation import MountCache
 from pmxcfs.fuse.listings import Listings
 from pmxcfs.fuse.lookups import Lookups
-from pmxcfs.fuse.objects import Objects, open_handle
+from pmxcfs.fuse.objects import Objects
 from pmxcfs.fuse.open_files import OpenFiles, content_of
 from pmxcfs.fuse.virtual_files import VirtualFile, VirtualObject
 from pmxcfs.memdb.entry import Entry, EntryType, Inode
 from pmxcfs.tallies import Requests
+from pmxcfs.values import value
 
-_NANOSECONDS = 1_000_000_000
+
+@value(frozen=True, slots=True)
+class Wanted:
+    """What a request wants to set; None for what it leaves as it is."""
+
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    size: int | None = None
+    atime_s: int | None = None
+    mtime_s: int | None = None
 
 
-class PmxcfsOperations(pyfuse3.Operations):
+class PmxcfsOperations:
     """The file system, as one object with a coroutine for each kind of request.
 
     Args:
@@ -47,11 +54,7 @@ class PmxcfsOperations(pyfuse3.Operations):
         requests: counts of what was asked for.
     """
 
-    supports_dot_lookup = False
-    enable_writeback_cache = False
-
     def __init__(self, driver: Driver, virtual: Sequence[VirtualObject], *, gid: int) -> None:
-        super().__init__()
         self.requests = Requests()
         self._driver = driver
         self._gid = gid
@@ -87,71 +90,47 @@ class PmxcfsOperations(pyfuse3.Operations):
 
     # Names and attributes
 
-    @answers_errors
-    async def lookup(
-        self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext
-    ) -> pyfuse3.EntryAttributes:
+    async def lookup(self, parent_inode: int, name: bytes) -> Stat:
         """Find a name in a directory."""
         return self._objects.child(parent_inode, name)
 
-    async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
-        """Hear which inodes the kernel no longer knows."""
-        self.forget_now(inode_list)
-
-    def forget_now(self, inode_list: Sequence[tuple[int, int]]) -> None:
+    def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
         """Hear which inodes the kernel no longer knows."""
         self._objects.take_back(inode_list)
 
-    @answers_errors
-    async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
+    async def getattr(self, inode: int) -> Stat:
         """Return the attributes of an inode."""
         return self._objects.attributes(inode)
 
-    @answers_errors
-    async def setattr(
-        self,
-        inode: int,
-        attr: pyfuse3.EntryAttributes,
-        fields: pyfuse3.SetattrFields,
-        fh: int | None,
-        ctx: pyfuse3.RequestContext,
-    ) -> pyfuse3.EntryAttributes:
+    async def setattr(self, inode: int, wanted: Wanted) -> Stat:
         """Change size and time stamps; modes and owners can only be set to what they are.
 
         The time stamps count only if both are set; the access time is then ignored.
         """
-        if fields.update_mode:
-            permissions.check_chmod(self._objects.path(inode), stat.S_IMODE(attr.st_mode))
-        if fields.update_uid or fields.update_gid:
-            permissions.check_chown(
-                attr.st_uid if fields.update_uid else None,
-                attr.st_gid if fields.update_gid else None,
-                owner_gid=self._gid,
-            )
-        if fields.update_size:
-            await self._truncate(inode, attr.st_size)
-        if fields.update_atime and fields.update_mtime:
+        if wanted.mode is not None:
+            permissions.check_chmod(self._objects.path(inode), stat.S_IMODE(wanted.mode))
+        if wanted.uid is not None or wanted.gid is not None:
+            permissions.check_chown(wanted.uid, wanted.gid, owner_gid=self._gid)
+        if wanted.size is not None:
+            await self._truncate(inode, wanted.size)
+        if wanted.atime_s is not None and wanted.mtime_s is not None:
             if is_virtual(inode) or inode == KERNEL_ROOT:
                 raise OperationError(EACCES)
-            mtime_s = attr.st_mtime_ns // _NANOSECONDS
             with self.cache.changing_here(tree_inode(inode)):
-                await self._changes.set_mtime(tree_inode(inode), mtime_s)
+                await self._changes.set_mtime(tree_inode(inode), wanted.mtime_s)
         return self._objects.attributes(inode)
 
-    @answers_errors
-    async def readlink(self, inode: int, ctx: pyfuse3.RequestContext) -> bytes:
+    async def readlink(self, inode: int) -> bytes:
         """Return the target of a virtual link; there are no others."""
         return self._objects.virtual(inode).text
 
-    @answers_errors
-    async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
+    async def statfs(self) -> StatVfs:
         """Return sizes, and the limits for changes made on this node."""
         return self._attributes.of_filesystem()
 
     # Directories
 
-    @answers_errors
-    async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
+    async def opendir(self, inode: int) -> int:
         """Open a directory; one that has been removed reads as empty."""
         return self._listings.open(inode)
 
@@ -169,13 +148,8 @@ class PmxcfsOperations(pyfuse3.Operations):
         """
         return self._listings.is_fresh(inode, time.monotonic())
 
-    async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
-        """List names with their attributes, as many as fit."""
-        await self.list(fh, start_id, functools.partial(pyfuse3.readdir_reply, token))
-
-    @answers_errors
-    async def list(
-        self, fh: int, start_id: int, add: Callable[[bytes, pyfuse3.EntryAttributes, int], bool]
+    async def readdir(
+        self, fh: int, start_id: int, add: Callable[[bytes, Stat, int], bool]
     ) -> None:
         """List names with their attributes until one can't be added."""
         if start_id == 0:
@@ -186,15 +160,11 @@ class PmxcfsOperations(pyfuse3.Operations):
             if not item.is_dot:
                 self._objects.note_known(item.object)
 
-    @answers_errors
     async def releasedir(self, fh: int) -> None:
         """Close a directory."""
         self._listings.close(fh)
 
-    @answers_errors
-    async def mkdir(
-        self, parent_inode: int, name: bytes, mode: int, ctx: pyfuse3.RequestContext
-    ) -> pyfuse3.EntryAttributes:
+    async def mkdir(self, parent_inode: int, name: bytes, mode: int) -> Stat:
         """Make a directory; the mode follows from its path."""
         self._refuse_virtual(parent_inode, name)
         parent = tree_inode(parent_inode)
@@ -202,17 +172,14 @@ class PmxcfsOperations(pyfuse3.Operations):
             entry = await self._changes.mkdir(parent, name)
         return self._objects.hand_out(entry)
 
-    @answers_errors
-    async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+    async def rmdir(self, parent_inode: int, name: bytes) -> None:
         """Remove an empty directory."""
         await self._remove(parent_inode, name, EntryType.DIRECTORY)
 
-    @answers_errors
-    async def unlink(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+    async def unlink(self, parent_inode: int, name: bytes) -> None:
         """Remove a file."""
         await self._remove(parent_inode, name, EntryType.FILE)
 
-    @answers_errors
     async def rename(
         self,
         parent_inode_old: int,
@@ -220,7 +187,6 @@ class PmxcfsOperations(pyfuse3.Operations):
         parent_inode_new: int,
         name_new: bytes,
         flags: int,
-        ctx: pyfuse3.RequestContext,
     ) -> None:
         """Move a file or an empty directory; exchanging, or not replacing, is not supported."""
         if flags:
@@ -234,52 +200,45 @@ class PmxcfsOperations(pyfuse3.Operations):
 
     # Files
 
-    @answers_errors
-    async def mknod(
-        self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: pyfuse3.RequestContext
-    ) -> pyfuse3.EntryAttributes:
+    async def mknod(self, parent_inode: int, name: bytes, mode: int) -> Stat:
         """Make a regular file; nothing else can be made."""
         if not stat.S_ISREG(mode):
             raise OperationError(ENOSYS)
         self._refuse_virtual(parent_inode, name)
         return self._objects.hand_out(await self._create(tree_inode(parent_inode), name))
 
-    @answers_errors
-    async def create(
-        self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
-    ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
+    async def create(self, parent_inode: int, name: bytes, mode: int, flags: int) -> Stat:
         """Make a file that did not exist, whatever the flags say, and open it."""
         self._refuse_virtual(parent_inode, name)
         entry = await self._create(tree_inode(parent_inode), name)
         attributes = self._objects.hand_out(entry)
         if not self.opens_are_silent:
             self._open_files.open(entry, is_synchronous=bool(flags & O_DSYNC))
-        return open_handle(kernel_inode(entry.inode)), attributes
+        return attributes
 
-    @answers_errors
-    async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
-        """Open a file. With O_TRUNC it is cut here: the kernel relies on that."""
+    async def open(self, inode: int, flags: int) -> int:
+        """Open a file; return its handle. With O_TRUNC it is cut here: the kernel relies on that.
+
+        The kernel may keep its pages over close and open; all writes come to us at once.
+        """
         if flags & O_TRUNC:
             await self._truncate(inode, 0)
         if not is_virtual(inode):
             entry = self._objects.entry(inode)
             self._open_files.open(entry, is_synchronous=bool(flags & O_DSYNC))
-        return open_handle(inode)
+        return inode
 
-    @answers_errors
     async def release(self, fh: int) -> None:
         """Close a file."""
         if not is_virtual(fh) and not self.opens_are_silent:
             self._open_files.close(tree_inode(fh))
 
-    @answers_errors
     async def read(self, fh: int, off: int, size: int) -> bytes:
         """Return what the file has at this offset, nothing at its end."""
         if is_virtual(fh):
             return self._objects.virtual(fh).text[off : off + size]
         return content_of(self._objects.entry(fh))[off : off + size]
 
-    @answers_errors
     async def write(self, fh: int, off: int, buf: bytes) -> int:
         """Put data into a file; return how much."""
         if not is_virtual(fh):
@@ -292,13 +251,11 @@ class PmxcfsOperations(pyfuse3.Operations):
             raise OperationError(EIO)
         return file.write(buf)
 
-    @answers_errors
-    async def fsync(self, fh: int, datasync: bool) -> None:
+    async def fsync(self, fh: int) -> None:
         """Return once what was written survives a loss of power on this node."""
         await self._driver.sync()
 
-    @answers_errors
-    async def fsyncdir(self, fh: int, datasync: bool) -> None:
+    async def fsyncdir(self, fh: int) -> None:
         """Return once what was made, moved and removed survives a loss of power on this node."""
         await self._driver.sync()
 

@@ -1,56 +1,48 @@
 """Answers to the kernel, in libfuse's form."""
 
-from typing import TYPE_CHECKING, cast
-
-import pyfuse3
+from typing import TYPE_CHECKING
 
 from pmxcfs._libfuse import ffi, lib
-from pmxcfs.fuse.attributes import Stat
+from pmxcfs.fuse.attributes import BLOCK_SIZE_BYTES, CACHE_S, NAME_BYTES_MAX, Stat, StatVfs
 from pmxcfs.fuse.listings import ENTRIES_FROM
 
 if TYPE_CHECKING:
     from pmxcfs._libfuse import CData
 
-_NANOSECONDS = 1_000_000_000
-
 _PART_BYTES_MAX = 2048
 _buffer = ffi.new("char[]", _PART_BYTES_MAX)
 
 
-def _native(stat: pyfuse3.EntryAttributes) -> "CData":
-    """Return attributes in libfuse's form, made at their first use."""
-    assert isinstance(stat, Stat)
-    try:
-        return cast("CData", stat.native)
-    except AttributeError:
-        pass
-    entry = ffi.new("struct fuse_entry_param *")
-    lib.pmxcfs_set_attributes(
-        entry,
+def _fields(stat: Stat) -> tuple[int, int, float, float, int, int, int, int, int, int, int]:
+    """Return what the kernel is told of an inode, in the order of ``fuse_build``."""
+    return (
         stat.st_ino,
+        stat.generation,
+        CACHE_S,
+        stat.entry_timeout,
         stat.st_mode,
         stat.st_uid,
         stat.st_gid,
         stat.st_nlink,
         stat.st_size,
         stat.st_blocks,
-        stat.st_mtime_ns // _NANOSECONDS,
-        stat.st_mtime_ns % _NANOSECONDS,
+        stat.st_mtime_ns,
     )
-    entry.generation = stat.generation
-    entry.attr_timeout, entry.entry_timeout = stat.attr_timeout, stat.entry_timeout
-    stat.native = entry
-    return entry
 
 
-def entry(request: "CData", stat: pyfuse3.EntryAttributes) -> None:
+def entry(request: "CData", stat: Stat) -> None:
     """Answer with what a name stands for."""
-    lib.fuse_reply_entry(request, _native(stat))
+    lib.pmxcfs_reply_entry(request, *_fields(stat))
 
 
-def attributes(request: "CData", stat: pyfuse3.EntryAttributes) -> None:
+def attributes(request: "CData", stat: Stat) -> None:
     """Answer with attributes."""
-    lib.pmxcfs_reply_attributes(request, _native(stat))
+    lib.pmxcfs_reply_attributes(request, *_fields(stat))
+
+
+def created(request: "CData", stat: Stat) -> None:
+    """Answer with a new file, open."""
+    lib.pmxcfs_reply_created(request, *_fields(stat))
 
 
 def done(request: "CData", result: None) -> None:
@@ -68,9 +60,9 @@ def target(request: "CData", target: bytes) -> None:
     lib.fuse_reply_readlink(request, target)
 
 
-def opened(request: "CData", file: pyfuse3.FileInfo) -> None:
+def opened(request: "CData", handle: int) -> None:
     """Answer with an open file."""
-    lib.pmxcfs_reply_open(request, file.fh, _flags(file))
+    lib.pmxcfs_reply_open(request, handle, lib.PMXCFS_KEEP_CACHE)
 
 
 def handle(request: "CData", handle: int) -> None:
@@ -88,33 +80,22 @@ def new_handle(request: "CData", handle: int) -> None:
     lib.pmxcfs_reply_open(request, handle, lib.PMXCFS_CACHE_DIR)
 
 
-def created(request: "CData", made: tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]) -> None:
-    """Answer with a new file, open."""
-    file, stat = made
-    lib.pmxcfs_reply_create(request, _native(stat), file.fh, _flags(file))
-
-
 def written(request: "CData", count: int) -> None:
     """Answer how much was written."""
     lib.fuse_reply_write(request, count)
 
 
-def statfs(request: "CData", numbers: pyfuse3.StatvfsData) -> None:
+def statfs(request: "CData", numbers: StatVfs) -> None:
     """Answer with sizes and limits."""
     lib.pmxcfs_reply_statfs(
         request,
-        numbers.f_bsize,
-        numbers.f_blocks,
-        numbers.f_bfree,
-        numbers.f_files,
-        numbers.f_ffree,
-        numbers.f_namemax,
+        BLOCK_SIZE_BYTES,
+        numbers.blocks,
+        numbers.blocks_free,
+        numbers.inodes,
+        numbers.inodes_free,
+        NAME_BYTES_MAX,
     )
-
-
-def _flags(file: pyfuse3.FileInfo) -> int:
-    flags = lib.PMXCFS_DIRECT_IO if file.direct_io else 0
-    return flags | (lib.PMXCFS_KEEP_CACHE if file.keep_cache else 0)
 
 
 class Names:
@@ -125,9 +106,9 @@ class Names:
         self._left = size
         self._parts: list[bytes] = []
 
-    def add(self, name: bytes, stat: pyfuse3.EntryAttributes, position: int) -> bool:
+    def add(self, name: bytes, stat: Stat, position: int) -> bool:
         """Add a name; false means that there is no room for it."""
-        part = _listed(stat) if position > ENTRIES_FROM else None
+        part = stat.listed if position > ENTRIES_FROM else None
         if part is None:
             part = self._encoded(name, stat, position)
         if len(part) > self._left:
@@ -140,19 +121,12 @@ class Names:
         """Answer with what was added."""
         data(request, b"".join(self._parts))
 
-    def _encoded(self, name: bytes, stat: pyfuse3.EntryAttributes, position: int) -> bytes:
+    def _encoded(self, name: bytes, stat: Stat, position: int) -> bytes:
         """Return a name as part of a listing. That of an entry of the tree is always the same."""
-        size: int = lib.fuse_add_direntry_plus(
-            self._request, _buffer, _PART_BYTES_MAX, name, _native(stat), position
+        size: int = lib.pmxcfs_add_name(
+            self._request, _buffer, _PART_BYTES_MAX, name, position, *_fields(stat)
         )
-        part = bytes(ffi.buffer(_buffer, size))
+        part = ffi.buffer(_buffer, size)[:]
         if position > ENTRIES_FROM:
-            cast("Stat", stat).listed = part
+            stat.listed = part
         return part
-
-
-def _listed(stat: pyfuse3.EntryAttributes) -> bytes | None:
-    try:
-        return cast("Stat", stat).listed
-    except AttributeError:
-        return None

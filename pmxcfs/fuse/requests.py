@@ -6,44 +6,28 @@ wait for the group. What waits for the disk gets a task. Who waits can be interr
 
 from collections.abc import Callable, Coroutine
 from errno import EINTR, EIO
+from time import perf_counter_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, cast
+from typing import TYPE_CHECKING, Any
 
-import pyfuse3
 import structlog
 import trio
 
 from pmxcfs._libfuse import ffi, lib
+from pmxcfs.errors import OperationError
 from pmxcfs.fuse import replies
 from pmxcfs.fuse.gathering_operations import GatheringOperations
 from pmxcfs.fuse.interruptions import Interruptions
-from pmxcfs.fuse.operations import PmxcfsOperations
+from pmxcfs.fuse.operations import PmxcfsOperations, Wanted
 from pmxcfs.stepping import Promise, Step, first_promise
-from pmxcfs.values import value
 
 if TYPE_CHECKING:
     from pmxcfs._libfuse import CData
 
 log = structlog.get_logger("main")
 
-_CONTEXT = cast("pyfuse3.RequestContext", None)
-_NANOSECONDS = 1_000_000_000
-
-P = ParamSpec("P")
 Handler = Coroutine[Any, Any, Any]
 Reply = Callable[["CData", Any], object]
-
-
-@value(frozen=True, slots=True)
-class WantedFields:
-    """Which fields a request wants to set; named as the binding names them."""
-
-    update_mode: bool
-    update_uid: bool
-    update_gid: bool
-    update_size: bool
-    update_atime: bool
-    update_mtime: bool
 
 
 class Requests:
@@ -74,20 +58,23 @@ class Requests:
             self._one_answered = trio.Event()
             await self._one_answered.wait()
 
-    def run(self, request: "CData", handler: Handler, reply: Reply) -> None:
-        """Run a request now, to its answer if it need not wait."""
-
+    def run(self, request: "CData", name: str, handler: Handler, reply: Reply) -> None:
+        """Run a request now, to its answer if it need not wait; it is counted by its name."""
+        began_ns = perf_counter_ns()
         try:
             promise = first_promise(handler)
         except StopIteration as done:
-            _reply(request, reply, done.value)
+            errno = _reply(request, reply, done.value)
         except Exception as error:
-            _reply_error(request, error)
+            errno = _reply_error(request, error)
         else:
-            self._let_wait(request, handler, reply, promise)
+            self._let_wait(Answering(self, request, name, reply, began_ns), handler, promise)
+            return
+        self.operations.requests.note(name, perf_counter_ns() - began_ns, errno)
 
-    def run_in_task(self, request: "CData", handler: Handler, reply: Reply) -> None:
+    def run_in_task(self, request: "CData", name: str, handler: Handler, reply: Reply) -> None:
         """Run a request that waits for more than an answer of the group."""
+        answering = Answering(self, request, name, reply, perf_counter_ns())
         patience = trio.CancelScope()
         self._under_way[request] = patience.cancel
         lib.pmxcfs_let_wait(request)
@@ -97,12 +84,12 @@ class Requests:
                 with patience:
                     result = await handler
             except Exception as error:
-                self._refuse(request, error)
+                answering.refuse(error)
             else:
                 if patience.cancelled_caught:
-                    self._refuse(request, pyfuse3.FUSEError(EINTR))
+                    answering.refuse(OperationError(EINTR))
                 else:
-                    self._answer(request, reply, result)
+                    answering.answer(result)
 
         self._spawn(task)
 
@@ -118,44 +105,65 @@ class Requests:
         for request in self._interruptions.due():
             self._under_way[request]()
 
-    def _let_wait(
-        self, request: "CData", handler: Handler, reply: Reply, promise: Promise[Any]
-    ) -> None:
-        """Run a request on when a promise is kept; until then it can be interrupted."""
-
-        def answer(result: object) -> None:
-            self._answer(request, reply, result)
-
-        step = Step(handler, answer, lambda error: self._refuse(request, error))
-        self._under_way[request] = step.interrupt
-        lib.pmxcfs_let_wait(request)
-        step.wait_for(promise)
-
-    def _answer(self, request: "CData", reply: Reply, result: object) -> None:
-        self._settle(request)
-        _reply(request, reply, result)
-
-    def _settle(self, request: "CData") -> None:
+    def settle(self, request: "CData") -> None:
+        """A request is no longer under way: it is answered next."""
         del self._under_way[request]
         self._interruptions.end(request)
         self._one_answered.set()
 
-    def _refuse(self, request: "CData", error: Exception) -> None:
-        self._settle(request)
-        _reply_error(request, error)
+    def _let_wait(self, answering: "Answering", handler: Handler, promise: Promise[Any]) -> None:
+        """Run a request on when a promise is kept; until then it can be interrupted."""
+        step = Step(handler, answering.answer, answering.refuse)
+        self._under_way[answering.request] = step.interrupt
+        lib.pmxcfs_let_wait(answering.request)
+        step.wait_for(promise)
 
 
-def _reply(request: "CData", reply: Reply, result: object) -> None:
+class Answering:
+    """What is left to do of a request under way once its result is there."""
+
+    def __init__(
+        self, requests: Requests, request: "CData", name: str, reply: Reply, began_ns: int
+    ) -> None:
+        self._requests = requests
+        self.request = request
+        self._name = name
+        self._reply = reply
+        self._began_ns = began_ns
+
+    def answer(self, result: object) -> None:
+        """Answer with the result."""
+        self._requests.settle(self.request)
+        self._note(_reply(self.request, self._reply, result))
+
+    def refuse(self, error: Exception) -> None:
+        """Answer with an error."""
+        self._requests.settle(self.request)
+        self._note(_reply_error(self.request, error))
+
+    def _note(self, errno: int) -> None:
+        duration_ns = perf_counter_ns() - self._began_ns
+        self._requests.operations.requests.note(self._name, duration_ns, errno)
+
+
+def _reply(request: "CData", reply: Reply, result: object) -> int:
+    """Answer a request; return the errno that its caller gets."""
     try:
         reply(request, result)
     except Exception as error:
-        _reply_error(request, error)
+        return _reply_error(request, error)
+    return 0
 
 
-def _reply_error(request: "CData", error: Exception) -> None:
-    if not isinstance(error, pyfuse3.FUSEError):
+def _reply_error(request: "CData", error: Exception) -> int:
+    """Answer with an error: EIO, for this one caller, if it is no OperationError but our defect."""
+    if isinstance(error, OperationError):
+        errno = error.errno
+    else:
+        errno = EIO
         log.error("a request of the kernel failed", exc_info=error)
-    lib.fuse_reply_err(request, getattr(error, "errno", None) or EIO)
+    lib.fuse_reply_err(request, errno)
+    return errno
 
 
 _requests: Requests
@@ -171,29 +179,25 @@ def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackT
     log.critical("a callback of libfuse failed", exc_info=error)
 
 
-def _answers(kind: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+def _answers(kind: str, answer: Callable[..., None]) -> None:
     """Have libfuse call this function for requests of a kind."""
-    return ffi.def_extern(name=f"pmxcfs_on_{kind}", onerror=_on_error)
+    ffi.def_extern(name=f"pmxcfs_on_{kind}", onerror=_on_error)(answer)
 
 
-@_answers("lookup")
 def _on_lookup(request: "CData", parent: int, name: "CData") -> None:
-    handler = _requests.operations.lookup(parent, ffi.string(name), _CONTEXT)
-    _requests.run(request, handler, replies.entry)
+    handler = _requests.operations.lookup(parent, ffi.string(name))
+    _requests.run(request, "lookup", handler, replies.entry)
 
 
-@_answers("forget")
 def _on_forget(request: "CData", number: int, count: int) -> None:
-    _requests.operations.forget_now([(number, count)])
+    _requests.operations.forget([(number, count)])
     lib.fuse_reply_none(request)
 
 
-@_answers("getattr")
 def _on_getattr(request: "CData", number: int) -> None:
-    _requests.run(request, _requests.operations.getattr(number, _CONTEXT), replies.attributes)
+    _requests.run(request, "getattr", _requests.operations.getattr(number), replies.attributes)
 
 
-@_answers("setattr")
 def _on_setattr(
     request: "CData",
     number: int,
@@ -205,73 +209,57 @@ def _on_setattr(
     atime_s: int,
     mtime_s: int,
 ) -> None:
-    wanted = pyfuse3.EntryAttributes()
-    wanted.st_mode, wanted.st_uid, wanted.st_gid, wanted.st_size = mode, uid, gid, size
-    wanted.st_atime_ns, wanted.st_mtime_ns = atime_s * _NANOSECONDS, mtime_s * _NANOSECONDS
-    which = WantedFields(
-        bool(fields & lib.FUSE_SET_ATTR_MODE),
-        bool(fields & lib.FUSE_SET_ATTR_UID),
-        bool(fields & lib.FUSE_SET_ATTR_GID),
-        bool(fields & lib.FUSE_SET_ATTR_SIZE),
-        bool(fields & lib.FUSE_SET_ATTR_ATIME),
-        bool(fields & lib.FUSE_SET_ATTR_MTIME),
+    wanted = Wanted(
+        mode=mode if fields & _MODE else None,
+        uid=uid if fields & _UID else None,
+        gid=gid if fields & _GID else None,
+        size=size if fields & _SIZE else None,
+        atime_s=atime_s if fields & _ATIME else None,
+        mtime_s=mtime_s if fields & _MTIME else None,
     )
-    handler = _requests.operations.setattr(
-        number, wanted, cast("pyfuse3.SetattrFields", which), None, _CONTEXT
-    )
-    _requests.run(request, handler, replies.attributes)
+    handler = _requests.operations.setattr(number, wanted)
+    _requests.run(request, "setattr", handler, replies.attributes)
 
 
-@_answers("readlink")
 def _on_readlink(request: "CData", number: int) -> None:
-    _requests.run(request, _requests.operations.readlink(number, _CONTEXT), replies.target)
+    _requests.run(request, "readlink", _requests.operations.readlink(number), replies.target)
 
 
-@_answers("mknod")
 def _on_mknod(request: "CData", parent: int, name: "CData", mode: int) -> None:
-    handler = _requests.operations.mknod(parent, ffi.string(name), mode, 0, _CONTEXT)
-    _requests.run(request, handler, replies.entry)
+    handler = _requests.operations.mknod(parent, ffi.string(name), mode)
+    _requests.run(request, "mknod", handler, replies.entry)
 
 
-@_answers("mkdir")
 def _on_mkdir(request: "CData", parent: int, name: "CData", mode: int) -> None:
-    handler = _requests.operations.mkdir(parent, ffi.string(name), mode, _CONTEXT)
-    _requests.run(request, handler, replies.entry)
+    handler = _requests.operations.mkdir(parent, ffi.string(name), mode)
+    _requests.run(request, "mkdir", handler, replies.entry)
 
 
-@_answers("unlink")
 def _on_unlink(request: "CData", parent: int, name: "CData") -> None:
-    handler = _requests.operations.unlink(parent, ffi.string(name), _CONTEXT)
-    _requests.run(request, handler, replies.done)
+    handler = _requests.operations.unlink(parent, ffi.string(name))
+    _requests.run(request, "unlink", handler, replies.done)
 
 
-@_answers("rmdir")
 def _on_rmdir(request: "CData", parent: int, name: "CData") -> None:
-    handler = _requests.operations.rmdir(parent, ffi.string(name), _CONTEXT)
-    _requests.run(request, handler, replies.done)
+    handler = _requests.operations.rmdir(parent, ffi.string(name))
+    _requests.run(request, "rmdir", handler, replies.done)
 
 
-@_answers("rename")
 def _on_rename(
     request: "CData", parent: int, name: "CData", to: int, new_name: "CData", flags: int
 ) -> None:
-    handler = _requests.operations.rename(
-        parent, ffi.string(name), to, ffi.string(new_name), flags, _CONTEXT
-    )
-    _requests.run(request, handler, replies.done)
+    handler = _requests.operations.rename(parent, ffi.string(name), to, ffi.string(new_name), flags)
+    _requests.run(request, "rename", handler, replies.done)
 
 
-@_answers("open")
 def _on_open(request: "CData", number: int, flags: int) -> None:
-    _requests.run(request, _requests.operations.open(number, flags, _CONTEXT), replies.opened)
+    _requests.run(request, "open", _requests.operations.open(number, flags), replies.opened)
 
 
-@_answers("read")
 def _on_read(request: "CData", number: int, size: int, offset: int) -> None:
-    _requests.run(request, _requests.operations.read(number, offset, size), replies.data)
+    _requests.run(request, "read", _requests.operations.read(number, offset, size), replies.data)
 
 
-@_answers("write")
 def _on_write(
     request: "CData", number: int, data: "CData", size: int, offset: int, is_page: int
 ) -> None:
@@ -279,9 +267,10 @@ def _on_write(
     if not is_page and _has_gathered(request, number, offset, content):
         return
     handler = _requests.operations.write(number, offset, content)
-    is_synchronous = _requests.operations.is_synchronous(number)
-    run = _requests.run_in_task if is_synchronous else _requests.run
-    run(request, handler, replies.written)
+    if _requests.operations.is_synchronous(number):
+        _requests.run_in_task(request, "write", handler, replies.written)
+    else:
+        _requests.run(request, "write", handler, replies.written)
 
 
 def _has_gathered(request: "CData", number: int, offset: int, data: bytes) -> bool:
@@ -292,66 +281,92 @@ def _has_gathered(request: "CData", number: int, offset: int, data: bytes) -> bo
     try:
         if not operations.has_taken(number, offset, data):
             return False
-    except pyfuse3.FUSEError as refusal:
+    except OperationError as refusal:
         lib.fuse_reply_err(request, refusal.errno)
     else:
         replies.written(request, len(data))
     return True
 
 
-@_answers("flush")
 def _on_flush(request: "CData", number: int) -> None:
-    _requests.run(request, _requests.operations.flush(number), replies.done)
+    operations = _requests.operations
+    assert isinstance(operations, GatheringOperations), "nobody else asks to hear of it"
+    _requests.run(request, "flush", operations.flush(number), replies.done)
 
 
-@_answers("release")
 def _on_release(request: "CData", number: int) -> None:
-    _requests.run(request, _requests.operations.release(number), replies.done)
+    _requests.run(request, "release", _requests.operations.release(number), replies.done)
 
 
-@_answers("fsync")
 def _on_fsync(request: "CData", number: int, datasync: int) -> None:
-    handler = _requests.operations.fsync(number, bool(datasync))
-    _requests.run_in_task(request, handler, replies.done)
+    handler = _requests.operations.fsync(number)
+    _requests.run_in_task(request, "fsync", handler, replies.done)
 
 
-@_answers("opendir")
 def _on_opendir(request: "CData", number: int) -> None:
     operations = _requests.operations
     reply: Reply = replies.handle
     if operations.can_list_from_memory(number):
         reply = replies.cached_handle if operations.remembers_names(number) else replies.new_handle
-    _requests.run(request, operations.opendir(number, _CONTEXT), reply)
+    _requests.run(request, "opendir", operations.opendir(number), reply)
 
 
-@_answers("readdir")
 def _on_readdir(request: "CData", handle: int, size: int, offset: int) -> None:
     names = replies.Names(request, size)
-    _requests.run(request, _requests.operations.list(handle, offset, names.add), names.reply)
+    handler = _requests.operations.readdir(handle, offset, names.add)
+    _requests.run(request, "readdir", handler, names.reply)
 
 
-@_answers("releasedir")
 def _on_releasedir(request: "CData", handle: int) -> None:
-    _requests.run(request, _requests.operations.releasedir(handle), replies.done)
+    handler = _requests.operations.releasedir(handle)
+    _requests.run(request, "releasedir", handler, replies.done)
 
 
-@_answers("fsyncdir")
 def _on_fsyncdir(request: "CData", handle: int, datasync: int) -> None:
-    handler = _requests.operations.fsyncdir(handle, bool(datasync))
-    _requests.run_in_task(request, handler, replies.done)
+    handler = _requests.operations.fsyncdir(handle)
+    _requests.run_in_task(request, "fsyncdir", handler, replies.done)
 
 
-@_answers("statfs")
 def _on_statfs(request: "CData") -> None:
-    _requests.run(request, _requests.operations.statfs(_CONTEXT), replies.statfs)
+    _requests.run(request, "statfs", _requests.operations.statfs(), replies.statfs)
 
 
-@_answers("create")
 def _on_create(request: "CData", parent: int, name: "CData", mode: int, flags: int) -> None:
-    handler = _requests.operations.create(parent, ffi.string(name), mode, flags, _CONTEXT)
-    _requests.run(request, handler, replies.created)
+    handler = _requests.operations.create(parent, ffi.string(name), mode, flags)
+    _requests.run(request, "create", handler, replies.created)
 
 
-@_answers("interrupt")
 def _on_interrupt(request: "CData", thread: int) -> None:
     _requests.on_interrupt(request, thread)
+
+
+_MODE: int = lib.FUSE_SET_ATTR_MODE
+_UID: int = lib.FUSE_SET_ATTR_UID
+_GID: int = lib.FUSE_SET_ATTR_GID
+_SIZE: int = lib.FUSE_SET_ATTR_SIZE
+_ATIME: int = lib.FUSE_SET_ATTR_ATIME
+_MTIME: int = lib.FUSE_SET_ATTR_MTIME
+
+_answers("lookup", _on_lookup)
+_answers("forget", _on_forget)
+_answers("getattr", _on_getattr)
+_answers("setattr", _on_setattr)
+_answers("readlink", _on_readlink)
+_answers("mknod", _on_mknod)
+_answers("mkdir", _on_mkdir)
+_answers("unlink", _on_unlink)
+_answers("rmdir", _on_rmdir)
+_answers("rename", _on_rename)
+_answers("open", _on_open)
+_answers("read", _on_read)
+_answers("write", _on_write)
+_answers("flush", _on_flush)
+_answers("release", _on_release)
+_answers("fsync", _on_fsync)
+_answers("opendir", _on_opendir)
+_answers("readdir", _on_readdir)
+_answers("releasedir", _on_releasedir)
+_answers("fsyncdir", _on_fsyncdir)
+_answers("statfs", _on_statfs)
+_answers("create", _on_create)
+_answers("interrupt", _on_interrupt)

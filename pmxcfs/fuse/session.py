@@ -3,17 +3,17 @@
 Both keep state for the whole process: there is one mount in a process at a time.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 import trio
 
-from pmxcfs.fuse import lowlevel, through_pyfuse3
 from pmxcfs.fuse import mountpoint as mountpoints
 from pmxcfs.fuse.invalidation import Invalidator
 from pmxcfs.fuse.kernel import Connection, Kernel
+from pmxcfs.fuse.lowlevel import LowlevelConnection
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.options import FuseBinding
@@ -27,12 +27,6 @@ ANSWERING_S_MAX = 2
 """How long requests under way may take to be answered when the mount is to end."""
 INVALIDATION_S_MAX = 1
 UNMOUNT_S_MAX = 5
-
-
-_CONNECT: dict[FuseBinding, Callable[[PmxcfsOperations, Path, tuple[str, ...]], Connection]] = {
-    FuseBinding.LOWLEVEL: lowlevel.LowlevelConnection,
-    FuseBinding.PYFUSE3: through_pyfuse3.Pyfuse3Connection,
-}
 
 
 class Mount:
@@ -85,7 +79,7 @@ async def mounted(
         MountError: the directory is not fit to be mounted on, or the kernel refused.
     """
     mountpoint = await _prepare(mountpoint)
-    connection = _CONNECT[binding](operations, mountpoint, OPTIONS)
+    connection = _connect(binding, operations, mountpoint)
     kernel = Kernel(connection)
     operations.silence_opens(kernel.forgets_names and connection.silence_opens())
     invalidator = Invalidator(kernel)
@@ -96,6 +90,14 @@ async def mounted(
     finally:
         log.info("teardown filesystem")
         await _unmount(mountpoint, connection, invalidator)
+
+
+def _connect(binding: FuseBinding, operations: PmxcfsOperations, mountpoint: Path) -> Connection:
+    if binding is FuseBinding.LOWLEVEL:
+        return LowlevelConnection(operations, mountpoint, OPTIONS)
+    from pmxcfs.fuse.through_pyfuse3 import Pyfuse3Connection  # memory and time, for those alone
+
+    return Pyfuse3Connection(operations, mountpoint, OPTIONS)
 
 
 async def _prepare(mountpoint: Path) -> Path:

@@ -1,16 +1,15 @@
 """A file system without kernel and disk: real operations, a real driver, a group of one."""
 
 from collections.abc import Callable, Iterable, Sequence
-from types import SimpleNamespace
-from typing import cast
 
-import pyfuse3
 import pytest
 
 from pmxcfs.driver import Driver
+from pmxcfs.errors import OperationError
+from pmxcfs.fuse.attributes import Stat
 from pmxcfs.fuse.inodes import KERNEL_ROOT
 from pmxcfs.fuse.invalidation import Invalidator
-from pmxcfs.fuse.operations import PmxcfsOperations
+from pmxcfs.fuse.operations import PmxcfsOperations, Wanted
 from pmxcfs.fuse.virtual_files import VirtualObject, debug_switch, node_links, read_only
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.loopback import LoopbackGroup
@@ -22,7 +21,6 @@ from pmxcfs.replica import QuorumChanged, Replica
 
 NOW_S = 1_700_000_000
 GID = 33
-CONTEXT = cast("pyfuse3.RequestContext", None)
 
 
 class _NoDisk:
@@ -121,33 +119,16 @@ class Scene:
         """Look a path up as the kernel does; return the inode number."""
         number = KERNEL_ROOT
         for name in filter(None, path.split("/")):
-            number = (await self.fs.lookup(number, name.encode(), CONTEXT)).st_ino
+            number = (await self.fs.lookup(number, name.encode())).st_ino
         return number
 
     async def open(self, path: str, flags: int = 0) -> int:
-        return (await self.fs.open(await self.find(path), flags, CONTEXT)).fh
+        return await self.fs.open(await self.find(path), flags)
 
-    async def setattr(self, path: str | int, **wanted: int) -> pyfuse3.EntryAttributes:
+    async def setattr(self, path: str | int, **wanted: int) -> Stat:
         """Set size, mode, uid, gid, atime_s or mtime_s."""
         number = path if isinstance(path, int) else await self.find(path)
-        attributes = pyfuse3.EntryAttributes()
-        for field in ("size", "mode", "uid", "gid"):
-            if field in wanted:
-                setattr(attributes, f"st_{field}", wanted[field])
-        for field in ("atime", "mtime"):
-            if f"{field}_s" in wanted:
-                setattr(attributes, f"st_{field}_ns", wanted[f"{field}_s"] * 1_000_000_000)
-        fields = SimpleNamespace(
-            update_size="size" in wanted,
-            update_mode="mode" in wanted,
-            update_uid="uid" in wanted,
-            update_gid="gid" in wanted,
-            update_atime="atime_s" in wanted,
-            update_mtime="mtime_s" in wanted,
-        )
-        return await self.fs.setattr(
-            number, attributes, cast("pyfuse3.SetattrFields", fields), None, CONTEXT
-        )
+        return await self.fs.setattr(number, Wanted(**wanted))
 
 
 class refused:  # noqa: N801  (reads as a word in a with statement)
@@ -162,7 +143,7 @@ class refused:  # noqa: N801  (reads as a word in a with statement)
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
         if error is None:
             pytest.fail(f"was not refused with errno {self._errno}")
-        if not isinstance(error, pyfuse3.FUSEError):
+        if not isinstance(error, OperationError):
             return False
         assert error.errno == self._errno
         return True

@@ -30,7 +30,7 @@ from pmxcfs.memdb.operations import (
     SetMtime,
     Write,
 )
-from tests.unit.fuse.scene import CONTEXT, Scene, refused
+from tests.unit.fuse.scene import Scene, refused
 
 FOUR_GIB = 2**32
 
@@ -38,16 +38,16 @@ FOUR_GIB = 2**32
 async def test_every_change_becomes_one_operation_with_the_path_of_the_moment() -> None:
     scene = Scene()
     fs = scene.fs
-    directory = (await fs.mkdir(KERNEL_ROOT, b"d", 0o777, CONTEXT)).st_ino
-    handle, attributes = await fs.create(directory, b"f", 0o777, 0, CONTEXT)
-    assert await fs.write(handle.fh, 3, b"abc") == 3
+    directory = (await fs.mkdir(KERNEL_ROOT, b"d", 0o777)).st_ino
+    attributes = await fs.create(directory, b"f", 0o777, 0)
+    assert await fs.write(attributes.st_ino, 3, b"abc") == 3
     await scene.others(Rename(b"d/f", b"d/g"))
     await scene.setattr(attributes.st_ino, size=2)
     await scene.setattr(attributes.st_ino, atime_s=1, mtime_s=77)
-    await fs.rename(directory, b"g", KERNEL_ROOT, b"h", 0, CONTEXT)
-    await fs.unlink(KERNEL_ROOT, b"h", CONTEXT)
-    await fs.rmdir(KERNEL_ROOT, b"d", CONTEXT)
-    await fs.mknod(KERNEL_ROOT, b"n", S_IFREG | 0o600, 0, CONTEXT)
+    await fs.rename(directory, b"g", KERNEL_ROOT, b"h", 0)
+    await fs.unlink(KERNEL_ROOT, b"h")
+    await fs.rmdir(KERNEL_ROOT, b"d")
+    await fs.mknod(KERNEL_ROOT, b"n", S_IFREG | 0o600)
     assert scene.driver.sent == [
         Mkdir(b"d"),
         Create(b"d/f"),
@@ -69,15 +69,15 @@ async def test_without_quorum_nothing_is_sent() -> None:
     scene.set_quorate(False)
     fs = scene.fs
     for request in (
-        fs.mkdir(directory, b"x", 0, CONTEXT),
-        fs.create(directory, b"x", 0, 0, CONTEXT),
-        fs.mknod(directory, b"x", S_IFREG, 0, CONTEXT),
-        fs.unlink(directory, b"f", CONTEXT),
-        fs.rmdir(KERNEL_ROOT, b"d", CONTEXT),
-        fs.rename(directory, b"f", directory, b"g", 0, CONTEXT),
+        fs.mkdir(directory, b"x", 0),
+        fs.create(directory, b"x", 0, 0),
+        fs.mknod(directory, b"x", S_IFREG),
+        fs.unlink(directory, b"f"),
+        fs.rmdir(KERNEL_ROOT, b"d"),
+        fs.rename(directory, b"f", directory, b"g", 0),
         fs.write(handle, 0, b"x"),
         fs.write(handle, FOUR_GIB, b"x"),
-        fs.open(file, O_WRONLY | O_TRUNC, CONTEXT),
+        fs.open(file, O_WRONLY | O_TRUNC),
         scene.setattr(file, size=1),
         scene.setattr(file, atime_s=1, mtime_s=1),
     ):
@@ -104,7 +104,7 @@ async def test_a_mebibyte_is_not_too_large() -> None:
     await scene.make("f", b"")
     handle = await scene.open("f")
     await scene.fs.write(handle, FILE_SIZE_BYTES_MAX - 1, b"x")
-    assert (await scene.fs.getattr(handle, CONTEXT)).st_size == FILE_SIZE_BYTES_MAX
+    assert (await scene.fs.getattr(handle)).st_size == FILE_SIZE_BYTES_MAX
     await scene.setattr("f", size=FILE_SIZE_BYTES_MAX)
 
 
@@ -143,9 +143,9 @@ async def test_a_directory_with_children_is_not_moved() -> None:
     await scene.make("e")
     await scene.make("priv/lock/l/f", b"")
     with refused(ENOTEMPTY):
-        await scene.fs.rename(KERNEL_ROOT, b"d", KERNEL_ROOT, b"e", 0, CONTEXT)
+        await scene.fs.rename(KERNEL_ROOT, b"d", KERNEL_ROOT, b"e", 0)
     with refused(EACCES):
-        await scene.fs.rename(await scene.find("priv/lock"), b"l", KERNEL_ROOT, b"m", 0, CONTEXT)
+        await scene.fs.rename(await scene.find("priv/lock"), b"l", KERNEL_ROOT, b"m", 0)
     assert scene.driver.sent == []
     assert scene.entry("e") is not None
 
@@ -154,20 +154,20 @@ async def test_no_directory_takes_the_place_of_a_guests_configuration() -> None:
     scene = Scene()
     directory = KERNEL_ROOT
     for name in (b"nodes", b"b", b"lxc"):
-        directory = (await scene.fs.mkdir(directory, name, 0o777, CONTEXT)).st_ino
-    await scene.fs.mkdir(directory, b"100", 0o777, CONTEXT)
+        directory = (await scene.fs.mkdir(directory, name, 0o777)).st_ino
+    await scene.fs.mkdir(directory, b"100", 0o777)
     sent = len(scene.driver.sent)
     with refused(EINVAL):
-        await scene.fs.mkdir(directory, b"100.conf", 0o777, CONTEXT)
+        await scene.fs.mkdir(directory, b"100.conf", 0o777)
     with refused(EINVAL):
-        await scene.fs.rename(directory, b"100", directory, b"100.conf", 0, CONTEXT)
+        await scene.fs.rename(directory, b"100", directory, b"100.conf", 0)
     assert len(scene.driver.sent) == sent
 
 
 async def test_a_rename_onto_itself_is_not_sent() -> None:
     scene = Scene()
     await scene.make("f", b"text")
-    await scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"f", 0, CONTEXT)
+    await scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"f", 0)
     assert scene.driver.sent == []
     assert scene.content("f") == b"text"
 
@@ -177,7 +177,7 @@ async def test_renames_with_flags_are_refused(flags: int) -> None:
     scene = Scene()
     await scene.make("f", b"")
     with refused(EINVAL):
-        await scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"g", flags, CONTEXT)
+        await scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"g", flags)
 
 
 async def test_a_file_and_a_directory_never_take_each_others_place() -> None:
@@ -185,13 +185,13 @@ async def test_a_file_and_a_directory_never_take_each_others_place() -> None:
     await scene.make("f", b"")
     await scene.make("d")
     with refused(EISDIR):
-        await scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"d", 0, CONTEXT)
+        await scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"d", 0)
     with refused(ENOTDIR):
-        await scene.fs.rename(KERNEL_ROOT, b"d", KERNEL_ROOT, b"f", 0, CONTEXT)
+        await scene.fs.rename(KERNEL_ROOT, b"d", KERNEL_ROOT, b"f", 0)
     with refused(EISDIR):
-        await scene.fs.unlink(KERNEL_ROOT, b"d", CONTEXT)
+        await scene.fs.unlink(KERNEL_ROOT, b"d")
     with refused(ENOTDIR):
-        await scene.fs.rmdir(KERNEL_ROOT, b"f", CONTEXT)
+        await scene.fs.rmdir(KERNEL_ROOT, b"f")
     assert scene.driver.sent == []
 
 
@@ -200,11 +200,11 @@ async def test_the_members_verdict_reaches_the_caller() -> None:
     await scene.make("d/f", b"")
     directory = await scene.find("d")
     with refused(EEXIST):
-        await scene.fs.create(directory, b"f", 0, 0, CONTEXT)
+        await scene.fs.create(directory, b"f", 0, 0)
     with refused(ENOENT):
-        await scene.fs.unlink(directory, b"x", CONTEXT)
+        await scene.fs.unlink(directory, b"x")
     with refused(ENOTEMPTY):
-        await scene.fs.rmdir(KERNEL_ROOT, b"d", CONTEXT)
+        await scene.fs.rmdir(KERNEL_ROOT, b"d")
 
 
 async def test_a_duplicate_vm_id_is_refused() -> None:
@@ -212,21 +212,21 @@ async def test_a_duplicate_vm_id_is_refused() -> None:
     await scene.make("nodes/a/qemu-server/100.conf", b"")
     await scene.make("nodes/b/qemu-server")
     with refused(EEXIST):
-        await scene.fs.create(await scene.find("nodes/b/qemu-server"), b"100.conf", 0, 0, CONTEXT)
+        await scene.fs.create(await scene.find("nodes/b/qemu-server"), b"100.conf", 0, 0)
 
 
 async def test_a_directory_that_has_gone_is_stale_so_that_the_kernel_looks_it_up_again() -> None:
     scene = Scene()
-    directory = (await scene.fs.mkdir(KERNEL_ROOT, b"d", 0, CONTEXT)).st_ino
-    await scene.fs.rmdir(KERNEL_ROOT, b"d", CONTEXT)
+    directory = (await scene.fs.mkdir(KERNEL_ROOT, b"d", 0)).st_ino
+    await scene.fs.rmdir(KERNEL_ROOT, b"d")
     with refused(ESTALE):
-        await scene.fs.create(directory, b"f", 0, 0, CONTEXT)
+        await scene.fs.create(directory, b"f", 0, 0)
     with refused(ESTALE):
-        await scene.fs.lookup(directory, b"f", CONTEXT)
+        await scene.fs.lookup(directory, b"f")
     with refused(ESTALE):
-        await scene.fs.getattr(directory, CONTEXT)
+        await scene.fs.getattr(directory)
     with refused(ENOENT):
-        await scene.fs.lookup(KERNEL_ROOT, b"d", CONTEXT)
+        await scene.fs.lookup(KERNEL_ROOT, b"d")
 
 
 async def test_names_that_older_kernels_cannot_list_are_refused() -> None:
@@ -234,9 +234,9 @@ async def test_names_that_older_kernels_cannot_list_are_refused() -> None:
     await scene.make("f", b"")
     for name in (b"x" * 1024, b"x" * 1025):
         requests = (
-            scene.fs.mkdir(KERNEL_ROOT, name, 0, CONTEXT),
-            scene.fs.create(KERNEL_ROOT, b"y" + name[1:], 0, 0, CONTEXT),
-            scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"z" + name[1:], 0, CONTEXT),
+            scene.fs.mkdir(KERNEL_ROOT, name, 0),
+            scene.fs.create(KERNEL_ROOT, b"y" + name[1:], 0, 0),
+            scene.fs.rename(KERNEL_ROOT, b"f", KERNEL_ROOT, b"z" + name[1:], 0),
         )
         for request in requests:
             if len(name) <= 1024:
@@ -284,4 +284,4 @@ async def test_modes_and_owners_can_only_be_set_to_what_they_are() -> None:
 async def test_devices_and_pipes_cannot_be_made() -> None:
     scene = Scene()
     with refused(ENOSYS):
-        await scene.fs.mknod(KERNEL_ROOT, b"p", S_IFIFO | 0o600, 0, CONTEXT)
+        await scene.fs.mknod(KERNEL_ROOT, b"p", S_IFIFO | 0o600)

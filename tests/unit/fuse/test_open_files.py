@@ -12,11 +12,11 @@ from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX
 from pmxcfs.memdb.memdb import Memdb
 from pmxcfs.memdb.operations import Create, Delete, Mkdir, Operation, Rename, Write
 from pmxcfs.memdb.tree import Tree
-from tests.unit.fuse.scene import CONTEXT, NOW_S, Scene, refused
+from tests.unit.fuse.scene import NOW_S, Scene, refused
 
 
 async def _unlinked_here(scene: Scene) -> None:
-    await scene.fs.unlink(KERNEL_ROOT, b"f", CONTEXT)
+    await scene.fs.unlink(KERNEL_ROOT, b"f")
 
 
 async def _unlinked_elsewhere(scene: Scene) -> None:
@@ -25,7 +25,7 @@ async def _unlinked_elsewhere(scene: Scene) -> None:
 
 async def _replaced(scene: Scene) -> None:
     await scene.make("g", b"new")
-    await scene.fs.rename(KERNEL_ROOT, b"g", KERNEL_ROOT, b"f", 0, CONTEXT)
+    await scene.fs.rename(KERNEL_ROOT, b"g", KERNEL_ROOT, b"f", 0)
 
 
 async def _gone_in_a_synchronisation(scene: Scene) -> None:
@@ -47,7 +47,7 @@ async def test_a_removed_file_keeps_its_content_for_who_has_it_open(remove: Remo
     await scene.others(Write(b"f", 3, b" and newer"))
     await remove(scene)
     assert await scene.fs.read(handle, 0, 100) == b"old and newer"
-    attributes = await scene.fs.getattr(handle, CONTEXT)
+    attributes = await scene.fs.getattr(handle)
     assert (attributes.st_nlink, attributes.st_size) == (0, 13)
 
 
@@ -141,9 +141,9 @@ async def test_nothing_is_kept_of_removed_files_that_are_not_open() -> None:
     number = await scene.find("f")
     await scene.others(Delete(b"f"))
     with refused(ESTALE):
-        await scene.fs.getattr(number, CONTEXT)
+        await scene.fs.getattr(number)
     with refused(ESTALE):
-        await scene.fs.open(number, 0, CONTEXT)
+        await scene.fs.open(number, 0)
 
 
 async def test_what_a_synchronisation_brought_is_kept_when_the_file_is_removed() -> None:
@@ -167,7 +167,7 @@ async def test_a_number_that_means_a_directory_now_is_another_object() -> None:
     scene.driver.replica.memdb.replace(other.driver.replica.memdb.tree, NOW_S)
     scene.fs.cache.forget_all()
     assert await scene.fs.read(handle, 0, 100) == b"old"
-    assert (await scene.fs.getattr(handle, CONTEXT)).st_nlink == 0
+    assert (await scene.fs.getattr(handle)).st_nlink == 0
 
 
 async def test_a_number_that_means_another_file_now_is_not_written_by_who_had_the_first_open() -> (
@@ -182,7 +182,7 @@ async def test_a_number_that_means_another_file_now_is_not_written_by_who_had_th
     scene.fs.cache.forget_all()
     assert await scene.fs.write(handle, 0, b"more") == 4
     assert await scene.fs.read(handle, 0, 100) == b"more"
-    assert (await scene.fs.getattr(handle, CONTEXT)).st_nlink == 0
+    assert (await scene.fs.getattr(handle)).st_nlink == 0
     found = scene.driver.replica.memdb.tree.find(b"theirs")
     assert found is not None
     assert found.data == b"kept"
@@ -191,12 +191,12 @@ async def test_a_number_that_means_another_file_now_is_not_written_by_who_had_th
 async def test_the_kernel_is_told_that_a_number_means_something_else_now() -> None:
     scene = Scene()
     await scene.make("draft", b"mine")
-    before = await scene.fs.lookup(KERNEL_ROOT, b"draft", CONTEXT)
+    before = await scene.fs.lookup(KERNEL_ROOT, b"draft")
     other = Scene()
     await other.make("theirs", b"kept")
     scene.driver.replica.memdb.replace(other.driver.replica.memdb.tree, NOW_S)
     scene.fs.cache.forget_all()
-    after = await scene.fs.lookup(KERNEL_ROOT, b"theirs", CONTEXT)
+    after = await scene.fs.lookup(KERNEL_ROOT, b"theirs")
     assert after.st_ino == before.st_ino
     assert after.generation != before.generation
     assert await scene.fs.read(after.st_ino, 0, 100) == b"kept"
@@ -214,7 +214,7 @@ async def test_a_file_that_comes_back_with_a_synchronisation_is_the_trees_again(
     scene.fs.cache.forget_all()
     await scene.others(Write(b"f", 0, b"new"))
     assert await scene.fs.read(handle, 0, 100) == b"new"
-    assert (await scene.fs.getattr(handle, CONTEXT)).st_nlink == 1
+    assert (await scene.fs.getattr(handle)).st_nlink == 1
 
 
 async def test_who_has_just_found_a_name_opens_the_file_that_it_had() -> None:
@@ -226,8 +226,8 @@ async def test_who_has_just_found_a_name_opens_the_file_that_it_had() -> None:
     number = await scene.find("f")
     await scene.make("g", b"new")
     await scene.others(Rename(b"g", b"f"))
-    assert (await scene.fs.getattr(number, CONTEXT)).st_nlink == 0
-    handle = (await scene.fs.open(number, 0, CONTEXT)).fh
+    assert (await scene.fs.getattr(number)).st_nlink == 0
+    handle = await scene.fs.open(number, 0)
     assert await scene.fs.read(handle, 0, 10) == b"old"
     for turn in range(REMOVED_MAX):
         await scene.make(f"other{turn}", b"")
@@ -235,7 +235,7 @@ async def test_who_has_just_found_a_name_opens_the_file_that_it_had() -> None:
     assert await scene.fs.read(handle, 0, 10) == b"old"
     await scene.fs.release(handle)
     with refused(ESTALE):
-        await scene.fs.open(number, 0, CONTEXT)
+        await scene.fs.open(number, 0)
 
 
 @pytest.mark.parametrize("operation", [Create(b"f"), Mkdir(b"f")], ids=["file", "directory"])
@@ -261,7 +261,7 @@ async def test_without_certainty_about_names_a_removed_file_cannot_be_opened() -
     number = await scene.find("f")
     await scene.others(Delete(b"f"))
     with refused(ESTALE):
-        await scene.fs.open(number, 0, CONTEXT)
+        await scene.fs.open(number, 0)
 
 
 async def test_known_files_that_were_removed_last_are_kept_within_a_bound(
@@ -279,7 +279,7 @@ async def test_known_files_that_were_removed_last_are_kept_within_a_bound(
         await scene.others(Delete(name.encode()))
     with refused(ESTALE):
         await scene.fs.read(numbers["a"], 0, 9)
-    await scene.fs.forget([(numbers["b"], 99)])
+    scene.fs.forget([(numbers["b"], 99)])
     with refused(ESTALE):
         await scene.fs.read(numbers["b"], 0, 9)
     await scene.others(Delete(b"d"))

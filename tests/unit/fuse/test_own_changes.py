@@ -8,7 +8,7 @@ from pmxcfs.fuse.inodes import KERNEL_ROOT
 from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import Create, Delete, Operation, Write
-from tests.unit.fuse.scene import CONTEXT, NOW_S, Scene, refused
+from tests.unit.fuse.scene import NOW_S, Scene, refused
 
 OTHER = Member(NodeId(2), Pid(7))
 
@@ -24,14 +24,14 @@ async def test_the_kernel_is_told_nothing_of_what_its_own_requests_change() -> N
     await scene.make("d/f", b"")
     directory, file = await scene.find("d"), await scene.find("d/f")
     scene.invalidator.inodes.clear()
-    await scene.fs.mkdir(directory, b"e", 0, CONTEXT)
-    await scene.fs.create(directory, b"g", 0, 0, CONTEXT)
+    await scene.fs.mkdir(directory, b"e", 0)
+    await scene.fs.create(directory, b"g", 0, 0)
     await scene.fs.write(file, 0, b"x")
     await scene.setattr(file, size=0)
     await scene.setattr(file, atime_s=NOW_S, mtime_s=NOW_S + 5)
-    await scene.fs.rename(directory, b"f", directory, b"g", 0, CONTEXT)
-    await scene.fs.unlink(directory, b"g", CONTEXT)
-    await scene.fs.rmdir(directory, b"e", CONTEXT)
+    await scene.fs.rename(directory, b"f", directory, b"g", 0)
+    await scene.fs.unlink(directory, b"g")
+    await scene.fs.rmdir(directory, b"e")
     assert scene.invalidator.inodes == []
 
 
@@ -41,11 +41,11 @@ async def test_the_kernel_is_told_of_an_entry_that_got_another_mode_or_another_p
     await scene.make("e")
     d, e, file = await scene.find("d"), await scene.find("e"), await scene.find("d/f")
     scene.invalidator.inodes.clear()
-    await scene.fs.rename(d, b"f", e, b"f", 0, CONTEXT)
+    await scene.fs.rename(d, b"f", e, b"f", 0)
     assert scene.invalidator.inodes == [file]
-    await scene.fs.rename(e, b"f", e, b"vps.mount", 0, CONTEXT)
+    await scene.fs.rename(e, b"f", e, b"vps.mount", 0)
     assert scene.invalidator.inodes == [file, file]
-    await scene.fs.rename(KERNEL_ROOT, b"d", KERNEL_ROOT, b"priv", 0, CONTEXT)
+    await scene.fs.rename(KERNEL_ROOT, b"d", KERNEL_ROOT, b"priv", 0)
     assert scene.invalidator.inodes == [file, file, d]
 
 
@@ -55,14 +55,14 @@ async def test_the_kernel_is_told_of_what_others_change_while_its_own_request_wa
     directory, file = await scene.find("d"), await scene.find("d/f")
     scene.invalidator.inodes.clear()
     scene.driver.before_delivery = lambda: scene.driver.feed([delivered(Create(b"d/x"))])
-    await scene.fs.mkdir(directory, b"e", 0, CONTEXT)
+    await scene.fs.mkdir(directory, b"e", 0)
     assert scene.invalidator.inodes == [directory]
     scene.driver.before_delivery = lambda: scene.driver.feed([delivered(Write(b"d/f", 0, b"x"))])
     await scene.fs.write(file, 0, b"y")
     assert scene.invalidator.inodes == [directory, file]
     scene.driver.before_delivery = lambda: scene.driver.feed([delivered(Delete(b"d/f"))])
     with refused(2):
-        await scene.fs.unlink(directory, b"f", CONTEXT)
+        await scene.fs.unlink(directory, b"f")
     assert set(scene.invalidator.inodes[2:]) == {directory, file}
     assert scene.invalidator.names_forgotten == 1
 
@@ -78,7 +78,7 @@ async def test_the_kernel_is_told_of_what_changed_here_if_its_own_request_fails(
     scene.invalidator.inodes.clear()
     scene.driver.before_delivery = anticipate
     with refused(EEXIST):
-        await scene.fs.mkdir(directory, b"e", 0, CONTEXT)
+        await scene.fs.mkdir(directory, b"e", 0)
     assert scene.invalidator.inodes == [directory]
 
 
@@ -87,6 +87,6 @@ async def test_the_kernel_is_told_of_what_comes_after_its_request_was_given_up()
     await scene.make("d")
     directory = await scene.find("d")
     scene.invalidator.inodes.clear()
-    await scene.fs.mkdir(directory, b"e", 0, CONTEXT)
+    await scene.fs.mkdir(directory, b"e", 0)
     await scene.others(Create(b"d/f"))
     assert scene.invalidator.inodes == [directory]

@@ -13,7 +13,7 @@ from pmxcfs.fuse.gathering_operations import GatheringOperations
 from pmxcfs.fuse.inodes import KERNEL_ROOT
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.memdb.operations import Delete, Rename, Write
-from tests.unit.fuse.scene import CONTEXT, NOW_S, Scene, refused
+from tests.unit.fuse.scene import NOW_S, Scene, refused
 
 
 @pytest.fixture(params=["told", "silent"])
@@ -83,7 +83,7 @@ async def test_a_file_that_nobody_has_open_is_not_found_by_its_old_number(scene:
     await take_over(scene, "theirs")
     await scene.others(Delete(b"theirs"))
     with refused(ESTALE):
-        await scene.fs.open(number, 0, CONTEXT)
+        await scene.fs.open(number, 0)
 
 
 async def test_a_file_of_the_same_name_in_a_directory_of_the_same_number_is_another(
@@ -99,16 +99,16 @@ async def test_a_file_of_the_same_name_in_a_directory_of_the_same_number_is_anot
 async def test_a_directory_that_is_another_leads_nowhere(scene: Scene) -> None:
     await scene.make("mine/file", b"mine")
     number = await scene.find("mine")
-    handle = await scene.fs.opendir(number, CONTEXT)
+    handle = await scene.fs.opendir(number)
     await take_over(scene, "theirs/file")
     with refused(ESTALE):
-        await scene.fs.lookup(number, b"file", CONTEXT)
+        await scene.fs.lookup(number, b"file")
     with refused(ESTALE):
-        await scene.fs.lookup(number, b"absent", CONTEXT)
+        await scene.fs.lookup(number, b"absent")
     with refused(ESTALE):
-        await scene.fs.create(number, b"new", 0o640, 0, CONTEXT)
+        await scene.fs.create(number, b"new", 0o640, 0)
     assert await listed(scene, handle) == []
-    assert await listed(scene, await scene.fs.opendir(await scene.find("theirs"), CONTEXT)) == [
+    assert await listed(scene, await scene.fs.opendir(await scene.find("theirs"))) == [
         b".",
         b"..",
         b"file",
@@ -122,7 +122,7 @@ async def listed(scene: Scene, handle: int) -> list[bytes]:
         names.append(name)
         return True
 
-    await scene.fs.list(handle, 0, add)
+    await scene.fs.readdir(handle, 0, add)
     return names
 
 
@@ -153,7 +153,7 @@ async def test_a_write_that_is_decided_after_the_synchronisation_is_not_tried_at
         scene.driver.before_delivery = lambda: None
         scene.driver.replica.memdb.replace(other.driver.replica.memdb.tree, NOW_S)
         scene.fs.cache.forget_all()
-        lookup = scene.fs.lookup(KERNEL_ROOT, b"theirs", CONTEXT)
+        lookup = scene.fs.lookup(KERNEL_ROOT, b"theirs")
         with pytest.raises(StopIteration):
             lookup.send(None)
 
@@ -187,7 +187,7 @@ async def test_what_was_gathered_before_is_made_before_the_other_file_is_found(
     fs.has_taken(handle, 0, b"M")
     await take_over(gathering, "theirs")
     number = await gathering.find("theirs")
-    await fs.fsync(number, False)
+    await fs.fsync(number)
     assert gathering.content("theirs") == b"kept"
     assert fs.has_taken(number, 0, b"K")
     await fs.flush(number)

@@ -9,7 +9,7 @@ from pmxcfs.errors import OperationError
 from pmxcfs.fuse.inodes import FIRST_VIRTUAL_INODE, KERNEL_ROOT, VirtualInodes
 from pmxcfs.fuse.virtual_files import VirtualFile, debug_switch, node_links, read_only
 from pmxcfs.memdb.operations import Mkdir
-from tests.unit.fuse.scene import CONTEXT, Scene, refused
+from tests.unit.fuse.scene import Scene, refused
 
 
 def test_links_lead_to_the_directories_of_our_node() -> None:
@@ -69,7 +69,7 @@ async def test_who_has_a_status_file_open_reads_one_text_to_the_end() -> None:
 
 async def test_a_status_file_must_be_looked_up_every_time_and_shows_its_size() -> None:
     scene = Scene()
-    attributes = await scene.fs.lookup(KERNEL_ROOT, b".version", CONTEXT)
+    attributes = await scene.fs.lookup(KERNEL_ROOT, b".version")
     assert attributes.entry_timeout == 0
     assert (attributes.st_size, attributes.st_mode) == (9, 0o100440)
 
@@ -78,11 +78,11 @@ async def test_a_text_goes_when_the_kernel_gives_its_inode_back() -> None:
     scene = Scene()
     number = await scene.find(".version")
     assert await scene.find(".version") == number
-    await scene.fs.forget([(number, 1)])
-    assert (await scene.fs.getattr(number, CONTEXT)).st_size == 9
-    await scene.fs.forget([(number, 1)])
+    scene.fs.forget([(number, 1)])
+    assert (await scene.fs.getattr(number)).st_size == 9
+    scene.fs.forget([(number, 1)])
     with refused(ESTALE):
-        await scene.fs.getattr(number, CONTEXT)
+        await scene.fs.getattr(number)
 
 
 async def test_debug_is_switched_through_the_mount_without_quorum() -> None:
@@ -114,17 +114,17 @@ async def test_virtual_objects_are_not_touched_moved_replaced_or_removed() -> No
         with refused(EACCES):
             await scene.setattr(name.decode(), atime_s=1, mtime_s=1)
         with refused(EACCES):
-            await scene.fs.unlink(root, name, CONTEXT)
+            await scene.fs.unlink(root, name)
         with refused(EACCES):
-            await scene.fs.rmdir(root, name, CONTEXT)
+            await scene.fs.rmdir(root, name)
         with refused(EACCES):
-            await scene.fs.mkdir(root, name, 0o755, CONTEXT)
+            await scene.fs.mkdir(root, name, 0o755)
         with refused(EACCES):
-            await scene.fs.create(root, name, 0o644, 0, CONTEXT)
+            await scene.fs.create(root, name, 0o644, 0)
         with refused(EACCES):
-            await scene.fs.rename(root, name, root, b"new", 0, CONTEXT)
+            await scene.fs.rename(root, name, root, b"new", 0)
         with refused(EACCES):
-            await scene.fs.rename(root, b"f", root, name, 0, CONTEXT)
+            await scene.fs.rename(root, b"f", root, name, 0)
     assert scene.driver.sent == []
 
 
@@ -132,7 +132,7 @@ async def test_a_link_hides_an_entry_of_its_name_only_at_the_root() -> None:
     scene = Scene()
     await scene.others(Mkdir(b"local"))
     await scene.make("sub/local", b"mine")
-    assert await scene.fs.readlink(await scene.find("local"), CONTEXT) == b"nodes/alone"
+    assert await scene.fs.readlink(await scene.find("local")) == b"nodes/alone"
     assert await scene.fs.read(await scene.open("sub/local"), 0, 10) == b"mine"
 
 
