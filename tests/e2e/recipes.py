@@ -183,6 +183,7 @@ def _matches(printed: str, wanted: str) -> bool:
     """Whether a text is what a document says; at its end more may follow only after ``...``."""
     if not wanted.strip():
         return True
+    printed = "\n".join(line.rstrip() for line in printed.splitlines())
     parts = [re.escape(part) for part in re.split(r"\.\.\.", wanted.strip())]
     spaced = [re.sub(r"(\\ )+", r"[ ]+", part) for part in parts]
     return re.fullmatch(".*?".join(spaced), printed.strip(), flags=re.S) is not None
