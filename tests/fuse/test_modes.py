@@ -162,6 +162,12 @@ def test_without_quorum_everything_is_read_only_and_stays_readable(
         (os.utime, mount / "private"),
     ):
         assert refusal(call, *arguments) == errno.EACCES
+    descriptor = os.open(mount / "private", os.O_RDWR)  # what is refused is the change
+    assert os.pread(descriptor, 10, 0) == b"text"
+    assert refusal(os.pwrite, descriptor, b"x", 0) == errno.EACCES
+    assert refusal(os.ftruncate, descriptor, 0) == errno.EACCES
+    os.close(descriptor)
+    assert (mount / "private").read_bytes() == b"text"
     (mount / "private").chmod(0o640)
     os.chown(mount / "private", 0, WWW_DATA)
     (mount / ".debug").write_bytes(b"0\n")
