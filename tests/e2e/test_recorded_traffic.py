@@ -25,7 +25,6 @@ from .conftest import MakeLab
 from .mounts import SETTLES_WITHIN_S, wait_for_quorum
 from .services import end
 from .where import PYTHON, REPOSITORY
-from .writers import writing
 
 pytestmark = [pytest.mark.needs("reference"), pytest.mark.thorough]
 
@@ -201,30 +200,6 @@ def test_recordings_that_nobody_has_seen_replay_exactly(
     sent = relive_all(recorder.folder)
     assert all(sent[kind] > 5 for kind in ("SYNC_START", "STATE", "UPDATE", "UPDATE_COMPLETE"))
     assert sent["NORMAL"] > 10 * OPERATIONS
-
-
-def test_what_comes_while_all_write_replays_too(
-    recorder: Recorder, rng: random.Random, tmp_path: Path
-) -> None:
-    """Messages are under way, held back and sent again at every change of the members."""
-    lab, names = recorder.lab, recorder.lab.plan.names
-    with writing(lab, names, "/etc/pve/load", tmp_path) as writers:
-        for name in rng.sample(names, 2):
-            lab.partition(name)
-            wait_for_quorum(lab, name, expected=False)
-            lab.heal()
-            lab.wait(within_s=SETTLES_WITHIN_S)
-        for kill in ((), [Service.PMXCFS], [Service.COROSYNC, Service.PMXCFS]):
-            name = rng.choice(names)
-            recorder.end(name, kill=kill)
-            recorder.start(name)
-            lab.wait(within_s=SETTLES_WITHIN_S)
-        for writer in writers.values():
-            writer.finish()
-    lab.trees_are_equal()
-    recorder.end(*names)
-    recorder.finish()
-    assert relive_all(recorder.folder)["NORMAL"] > 10 * OPERATIONS
 
 
 def be_away(recorder: Recorder, hands: Hands, name: str, *, kill: Sequence[Service] = ()) -> None:
