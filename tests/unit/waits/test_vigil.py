@@ -139,6 +139,12 @@ def test_a_ghost_makes_us_leave_once() -> None:
     assert not scene.leaves()
 
 
+def test_who_is_no_member_yet_has_no_group_to_leave_for_a_ghost() -> None:
+    scene = Scene(OTHER, HUNG)
+    scene.see(RING, *waits(SILENCE_S_MAX + 5))
+    assert scene.replica.mode is Mode.START
+
+
 def test_whom_we_wait_for_can_be_asked_at_any_time() -> None:
     scene = Scene(HUNG, OTHER)
     found = [scene.replica.culprits]
