@@ -22,15 +22,17 @@ class _Field:
 
     @property
     def parameter(self) -> str:
-        """As a parameter of ``__init__``."""
+        """As a parameter of ``__init__``; None has a factory make the default."""
+        if self.factory is not None:
+            return f"{self.name}: {self.type} | None = None"
         default = "" if self.default is None else f" = {self.default}"
         return f"{self.name}: {self.type}{default}"
 
     @property
     def assignment(self) -> str:
         """As a line of ``__init__``."""
-        source = self.name if self.factory is None else f"{self.factory}()"
-        return f"self.{self.name}: {self.type} = {source}"
+        made = "" if self.factory is None else f"{self.factory}() if {self.name} is None else "
+        return f"self.{self.name}: {self.type} = {made}{self.name}"
 
 
 def spell_out(source: str) -> str:
@@ -98,7 +100,7 @@ def _match_args(fields: list[_Field]) -> str:
 
 
 def _init(fields: list[_Field]) -> str:
-    parameters = [field.parameter for field in fields if field.factory is None]
+    parameters = [field.parameter for field in fields]
     lines = [field.assignment for field in fields] or ["pass"]
     return f"def __init__({', '.join(['self', *parameters])}) -> None:\n " + "\n ".join(lines)
 

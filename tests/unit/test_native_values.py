@@ -95,6 +95,7 @@ def test_each_gets_a_list_of_its_own(classes: ModuleType) -> None:
     one.done.append(1)
     assert other.done == []
     assert one != classes.Work("a")
+    assert classes.Work("a", [1]) == one
 
 
 @pytest.mark.parametrize(
