@@ -96,8 +96,7 @@ def configure(machine: Machine) -> None:
 def content_of(machine: Machine) -> str:
     """Return the digests of all files of the tree, but for those that the daemon makes."""
     return machine.run(
-        "cd /etc/pve && find . -name '.*' -prune -o -type f ! -path './written/*' -print | sort | "
-        "xargs sha256sum"
+        "cd /etc/pve && find * -type f ! -path 'written/*' -print | sort | xargs sha256sum"
     )
 
 
