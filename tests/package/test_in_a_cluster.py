@@ -1,12 +1,13 @@
 """A node of a cluster of C daemons gets our package while it is in use, and gives it back."""
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from tests.package.c_daemon import pack_the_c_daemon
-from tests.package.machines import REPOSITORY, Machine, wire
+from tests.package.machines import REPOSITORY, WITHIN_S, Machine, wire
 
 pytestmark = [pytest.mark.needs("root"), pytest.mark.needs("fuse"), pytest.mark.needs("reference")]
 
@@ -100,6 +101,14 @@ def content_of(machine: Machine) -> str:
     )
 
 
+def wait_for_content(machine: Machine, wanted: str) -> None:
+    """Wait until a node has taken in what others have written."""
+    give_up_s = time.monotonic() + WITHIN_S
+    while content_of(machine) != wanted:
+        assert time.monotonic() < give_up_s, content_of(machine)
+        time.sleep(0.2)
+
+
 def test_a_member_is_taken_over_under_load_and_given_back(cluster: Sequence[Machine]) -> None:
     first, second, third = cluster
     first.run("mkdir -p /etc/pve/written /etc/pve/priv /etc/pve/nodes/node1/qemu-server")
@@ -107,7 +116,9 @@ def test_a_member_is_taken_over_under_load_and_given_back(cluster: Sequence[Mach
     second.run("head -c 300000 /dev/urandom | base64 >/etc/pve/priv/large")
     (third.disk / "root/writer.sh").write_text(WRITER)
     third.run("systemd-run --quiet --unit=writer sh /root/writer.sh")
-    before = content_of(first)
+    before = content_of(second)
+    for machine in cluster:
+        wait_for_content(machine, before)
     assert before.count("\n") >= 2
     began = first.run("date +@%s")
     corosyncs = [pid_of_corosync(machine) for machine in cluster]
@@ -118,7 +129,7 @@ def test_a_member_is_taken_over_under_load_and_given_back(cluster: Sequence[Mach
     assert "changes   taken" in first.run("pmxcfs-ctl status || true")
     for machine in cluster:
         machine.until(all_are_online)
-        assert content_of(machine) == before
+        wait_for_content(machine, before)
     first.run("echo ours >/etc/pve/by-ours")
     second.until("grep -q ours /etc/pve/by-ours")
     second.run("echo theirs >/etc/pve/by-theirs")
@@ -138,7 +149,7 @@ def test_a_member_is_taken_over_under_load_and_given_back(cluster: Sequence[Mach
     assert len(acknowledged) > 20
     for machine in cluster:
         machine.until("[ ! -e /etc/pve/by-theirs ]")
-        assert content_of(machine) == before
+        wait_for_content(machine, before)
         assert set(acknowledged) <= set(machine.run("cat /etc/pve/written/*").split())
     for machine in (second, third):
         assert "lost quorum" not in machine.run(f"journalctl --no-pager --since={began}")
