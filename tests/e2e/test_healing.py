@@ -1,7 +1,6 @@
 """Whatever fails while all nodes write: afterwards all are equal, and the majority lost nothing."""
 
 import hashlib
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from pmxcfs_lab.provider import Service
 
 from .mixture import Mixture
 from .mounts import SETTLES_WITHIN_S, Nodes, wait_for_quorum
-from .services import end, pid_of, stopped
+from .services import end, stopped
 from .writers import Writer, writing
 
 pytestmark = pytest.mark.mixed_only
@@ -95,8 +94,8 @@ def kill_corosync(lab: Lab, victim: str, writers: dict[str, Writer]) -> None:
 
 
 def restart_corosync(lab: Lab, victim: str, writers: dict[str, Writer]) -> None:
-    pid = pid_of(lab, victim, Service.COROSYNC)
-    lab.exec(victim, "kill", f"-{signal.SIGTERM}", str(pid))
+    """It is started again once the old one has ended, which it does not do at once."""
+    lab.stop(victim, [Service.COROSYNC])
     others_write_on(lab, victim, writers)
     lab.start(victim)
 
