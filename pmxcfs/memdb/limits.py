@@ -63,7 +63,7 @@ class Gauge:
 
     def __init__(self) -> None:
         self._told: dict[str, int] = {}
-        self._percents = (-1, -1)
+        self._percents: tuple[int, int] | None = None
 
     def read(self, tree: Tree) -> list[Level]:
         """Return the levels that have been reached since the last time."""

@@ -133,6 +133,19 @@ def test_a_loaded_tree_has_its_guests_and_numbers_them_on() -> None:
     }
 
 
+def test_a_text_that_was_made_of_the_list_goes_with_every_change_of_it() -> None:
+    memdb = a_memdb(*NODES)
+    for change in (Create(b"nodes/a/lxc/100.conf"), Delete(b"nodes/a/lxc/100.conf")):
+        memdb.guests.text = b"made before"
+        do(memdb, change)
+        assert memdb.guests.text is None
+    memdb.guests.text = b"made before"
+    do(memdb, Create(b"nodes/a/lxc/100.tmp"))
+    assert memdb.guests.text == b"made before"
+    memdb.replace(a_memdb().tree, now_s=0)
+    assert memdb.guests.text is None
+
+
 @pytest.mark.parametrize("paths", [("file",), ("nodes",)])
 def test_without_a_directory_of_nodes_the_list_keeps_its_version(paths: tuple[str, ...]) -> None:
     assert Memdb(a_memdb(*paths).tree, now_s=0).guests.version == 0

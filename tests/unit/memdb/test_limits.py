@@ -108,6 +108,38 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Tree:
     return Memdb(Tree.new(), 0).tree
 
 
+def test_a_level_is_told_at_the_very_entry_that_reaches_it(
+    small: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ENTRIES_MAX", 1000)
+    gauge = Gauge()
+    told = {}
+    for count in (799, 800, 999, 1000):
+        monkeypatch.setattr(Tree, "__len__", lambda self, count=count: count)
+        told[count] = gauge.read(small)
+    assert told == {
+        799: [],
+        800: [Level("entries", 80, 800, 1000)],
+        999: [],
+        1000: [Level("entries", 100, 1000, 1000)],
+    }
+
+
+def test_a_level_is_told_at_the_very_byte_that_reaches_it(small: Tree) -> None:
+    gauge = Gauge()
+    told = {}
+    for size in (792, 799, 800, 999, 1000):
+        small.content_size_bytes = size
+        told[size] = gauge.read(small)
+    assert told == {
+        792: [],
+        799: [],
+        800: [Level("bytes of content", 80, 800, 1000)],
+        999: [],
+        1000: [Level("bytes of content", 100, 1000, 1000)],
+    }
+
+
 def test_each_level_is_told_once_until_it_was_left_for_good(small: Tree) -> None:
     gauge = Gauge()
     told = []
