@@ -124,16 +124,21 @@ def _calm_s(path: str, tries: Sequence[Call], holds: Sequence[Hold], facts: Fact
     """Return for how long a client could have got the lock if everybody is fair.
 
     Not while there is a fault, shortly after one, or while a lock that nobody knows of waits for
-    its end: who was not told whether it has the lock believes that it has not.
+    its end: who was not told whether it has the lock believes that it has not. Such a call may have
+    made the lock as late as when it was given up, after others had it.
     """
-    left_s = [
-        call.began_s
+    left = [
+        Interval(call.began_s, _free_again_at(call.until_s, holds))
         for call in facts.calls
         if call.path == path and call.name in ("lock", "unlock") and call.outcome == "unknown"
     ]
-    left_s += [hold.taken.until_s for hold in holds if not hold.is_given_back]
+    left += [
+        Interval(hold.taken.until_s, _free_again_at(hold.taken.until_s, holds))
+        for hold in holds
+        if not hold.is_given_back
+    ]
     troubled = [Interval(span.began_s, span.ended_s + HEALED_S) for span in facts.spans]
-    troubled += [Interval(moment_s, _free_again_at(moment_s, holds)) for moment_s in left_s]
+    troubled += left
     return sum(
         later.began_s - call.began_s
         for call, later in pairwise(tries)

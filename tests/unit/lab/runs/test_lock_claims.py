@@ -93,3 +93,16 @@ def test_a_lock_that_was_left_behind_must_be_free_some_time_after_120_s() -> Non
     assert "was left behind" in story.complaint("progress")
     hold(story, "b", 125.0, 126.0)
     assert story.violations("progress") == ()
+
+
+def test_who_gives_up_may_have_made_the_lock_as_late_as_that() -> None:
+    story = Story()
+    story.call("lock", LOCK, 1.0, 20.0, client="a", node=CLIENTS["a"], outcome="unknown")
+    hold(story, "b", 5.0, 6.0)
+    for turn in range(21, 60):
+        ask_in_vain(story, "c", turn)
+    assert story.finding("progress").examined == 0
+    hold(story, "b", 60.0, 60.5)
+    for turn in range(61, 80):
+        ask_in_vain(story, "c", turn)
+    assert "c never got" in story.complaint("progress")
