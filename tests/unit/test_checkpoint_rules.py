@@ -86,9 +86,9 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
 async def test_what_is_written_is_counted_over_every_beginning_of_the_log(scene: Scene) -> None:
     checkpoints = scene.checkpoints
     assert (checkpoints.size_bytes, checkpoints.written_bytes) == (0, 0)
-    for size in (3, 5, 5, 2):
+    for size in (3, 5, 5, 2, 1):
         checkpoints.note_size(size)
-    assert (checkpoints.size_bytes, checkpoints.written_bytes) == (2, 3 + 2 + 0 + 2)
+    assert (checkpoints.size_bytes, checkpoints.written_bytes) == (1, 3 + 2 + 0 + 2 + 1)
 
 
 async def test_a_long_log_is_told_once_until_it_begins_anew(scene: Scene) -> None:
@@ -98,9 +98,9 @@ async def test_a_long_log_is_told_once_until_it_begins_anew(scene: Scene) -> Non
         for size in (BYTES_ALARMING, BYTES_ALARMING, BYTES_ALARMING + 1):
             scene.checkpoints.note_size(size)
         assert len(lines) == 1
-        for size in (1, BYTES_ALARMING):
+        for size in (1, BYTES_ALARMING, BYTES_ALARMING - 1, BYTES_ALARMING):
             scene.checkpoints.note_size(size)
-    assert len(lines) == 2
+    assert len(lines) == 3
 
 
 async def test_without_a_reason_there_is_no_checkpoint(scene: Scene) -> None:

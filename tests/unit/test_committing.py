@@ -118,3 +118,35 @@ def test_a_final_failure_ends_the_refusal_that_was_to_be_temporary(scene: Scene)
     scene.committer.retry()
     assert scene.committer.over.is_set()
     assert scene.replica.disk is DiskState.FAILED
+
+
+def test_a_batch_that_waits_tells_why_and_since_when(scene: Scene) -> None:
+    scene.disk.refusal["commit"] = LOCKED
+    effects = scene.effects()
+    assert scene.committer.commit(effects) == ()
+    waiting = scene.committer.waiting
+    assert waiting is not None
+    assert (waiting.effects, waiting.error, waiting.since_s) == (effects, LOCKED, NOW_S)
+
+
+def test_why_changes_are_refused_is_known_until_they_are_taken_again(scene: Scene) -> None:
+    assert scene.committer.refusal is None
+    scene.disk.refusal["commit"] = LOCKED
+    scene.committer.commit(scene.effects())
+    assert scene.committer.refusal is None
+    scene.committer.stop_waiting()
+    assert scene.committer.refusal is LOCKED
+    scene.committer.retry()
+    assert scene.committer.refusal is None
+    scene.disk.refusal["commit"] = BROKEN
+    scene.committer.commit(scene.effects())
+    assert scene.committer.refusal is BROKEN
+
+
+def test_commits_that_the_database_took_are_counted_with_their_time(scene: Scene) -> None:
+    scene.committer.commit(scene.effects())
+    scene.disk.refusal["commit"] = LOCKED
+    scene.committer.commit(scene.effects())
+    durations = scene.committer.durations
+    assert sum(durations.counts) == 1
+    assert 0 < durations.total_ns < 60 * 10**9

@@ -201,3 +201,37 @@ def test_a_written_database_is_on_the_disk_before_it_is_closed(
         monkeypatch.setattr(Database, name, noted(calls, name, original))
     write_database(tmp_path / "new.db", a_tree().entries())
     assert calls == ["commit", "sync", "close"]
+
+
+class Sizes:
+    """Hears how long the log is."""
+
+    has_room = True
+
+    def __init__(self) -> None:
+        self.noted: list[int] = []
+
+    def note_size(self, size_bytes: int) -> None:
+        self.noted.append(size_bytes)
+
+
+LOG_HEADER_BYTES = 32
+
+
+def test_the_length_of_the_log_is_told_after_each_commit(tmp_path: Path) -> None:
+    database, sizes = Database.open(tmp_path / "config.db", NOW_S), Sizes()
+    database.attach_log_keeper(sizes)
+    memdb = Memdb(database.load(), NOW_S)
+    seen = []
+    for operation in (Mkdir(b"d"), Create(b"d/f")):
+        database.commit(memdb.apply(operation, 3, NOW_S, 0).changes)
+        seen.append((tmp_path / "config.db-wal").stat().st_size - LOG_HEADER_BYTES)
+    database.close()
+    assert sizes.noted == seen
+
+
+def test_rows_that_cannot_be_read_are_an_error_of_the_database() -> None:
+    database = Database.in_memory()
+    database._connection.execute("DROP TABLE tree")
+    with pytest.raises(StorageError, match="no such table"):
+        database.load()
