@@ -40,6 +40,7 @@ class Changes:
         driver: takes them.
         open_files: of this mount.
         live: returns the entry of an inode, unless the kernel takes it for another.
+        last_made: returns what somebody on this node has made last, as it was made.
         generation: returns what tells apart what an inode has meant.
     """
 
@@ -48,21 +49,23 @@ class Changes:
         driver: Driver,
         open_files: OpenFiles,
         live: Callable[[Inode], Entry | None],
+        last_made: Callable[[], Entry | None],
         generation: Callable[[Inode], int],
     ) -> None:
         self._driver = driver
         self._open_files = open_files
         self._live = live
+        self._last_made = last_made
         self._generation = generation
 
     async def create(self, parent: Inode, name: bytes) -> Entry:
-        """Make an empty file that must not exist yet."""
+        """Make an empty file that must not exist yet; others may have moved or removed it since."""
         self._require_quorum()
         await self._driver.submit(Create(self._new_path(parent, name)))
         return self._made(parent, name)
 
     async def mkdir(self, parent: Inode, name: bytes) -> Entry:
-        """Make a directory that must not exist yet."""
+        """Make a directory that must not exist yet; others may have moved or removed it since."""
         self._require_quorum()
         path = self._new_path(parent, name)
         _check_place_of_directory(path)
@@ -167,9 +170,13 @@ class Changes:
 
     def _made(self, parent: Inode, name: bytes) -> Entry:
         entry = self._tree.child(parent, name)
-        if entry is None:
-            raise OperationError(ENOENT)  # another member has already removed it
-        return entry
+        if entry is not None:
+            return entry
+        # Another member has moved or removed it in the meantime, and yet it was made.
+        made = self._last_made()
+        if made is None or (made.parent, made.name) != (parent, name):
+            raise OperationError(ENOENT)
+        return self._tree.get(made.inode) or made
 
     def _check_movable(self, source: Entry, path: bytes) -> None:
         """Refuse to move a directory that has children: the members forget the target first."""

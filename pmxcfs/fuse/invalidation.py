@@ -199,6 +199,10 @@ class MountCache:
             changes: in the order in which they were made.
             is_own: whether somebody on this node made them; it need not be a request that waits.
         """
+        if is_own:
+            for change in changes:
+                if change.before is None:
+                    self.last_made = change.after
         followed = [change for change in changes if not self._is_of_other(change)]
         self._open_files.follow(followed)
         for change in followed:

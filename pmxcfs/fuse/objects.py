@@ -84,6 +84,18 @@ class Objects:
         self.note_known(item)
         return self._attributes.of(item)
 
+    def hand_out_made(self, entry: Entry, parent: Inode, name: bytes) -> Stat:
+        """Do so for what was made at a place, which others may have moved or removed since.
+
+        Then the kernel must not find it there again.
+        """
+        if self.tree.child(parent, name) is entry:
+            return self.hand_out(entry)
+        self.note_known(entry)
+        attributes = self._attributes.of_orphan(entry)
+        attributes.entry_timeout = 0.0
+        return attributes
+
     def note_known(self, item: Entry | VirtualInode) -> None:
         """Note that the kernel is given an inode.
 

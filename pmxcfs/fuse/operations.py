@@ -70,6 +70,7 @@ class PmxcfsOperations:
             driver,
             self._open_files,
             self._objects.live,
+            lambda: self.cache.last_made,
             lambda inode: lookups.generation(kernel_inode(inode)),
         )
         find = self._objects.in_tree
@@ -170,7 +171,7 @@ class PmxcfsOperations:
         parent = tree_inode(parent_inode)
         with self.cache.changing_here(parent):
             entry = await self._changes.mkdir(parent, name)
-        return self._objects.hand_out(entry)
+        return self._objects.hand_out_made(entry, parent, name)
 
     async def rmdir(self, parent_inode: int, name: bytes) -> None:
         """Remove an empty directory."""
@@ -205,13 +206,15 @@ class PmxcfsOperations:
         if not stat.S_ISREG(mode):
             raise OperationError(ENOSYS)
         self._refuse_virtual(parent_inode, name)
-        return self._objects.hand_out(await self._create(tree_inode(parent_inode), name))
+        parent = tree_inode(parent_inode)
+        return self._objects.hand_out_made(await self._create(parent, name), parent, name)
 
     async def create(self, parent_inode: int, name: bytes, mode: int, flags: int) -> Stat:
         """Make a file that did not exist, whatever the flags say, and open it."""
         self._refuse_virtual(parent_inode, name)
-        entry = await self._create(tree_inode(parent_inode), name)
-        attributes = self._objects.hand_out(entry)
+        parent = tree_inode(parent_inode)
+        entry = await self._create(parent, name)
+        attributes = self._objects.hand_out_made(entry, parent, name)
         if not self.opens_are_silent:
             self._open_files.open(entry, is_synchronous=bool(flags & O_DSYNC))
         return attributes

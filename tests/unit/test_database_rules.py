@@ -235,3 +235,16 @@ def test_rows_that_cannot_be_read_are_an_error_of_the_database() -> None:
     database._connection.execute("DROP TABLE tree")
     with pytest.raises(StorageError, match="no such table"):
         database.load()
+
+
+def test_without_room_in_the_log_nothing_is_written(tmp_path: Path) -> None:
+    database, sizes = Database.open(tmp_path / "config.db", NOW_S), Sizes()
+    database.attach_log_keeper(sizes)
+    sizes.has_room = False
+    changes = Memdb(database.load(), NOW_S).apply(Mkdir(b"d"), 3, NOW_S, 0).changes
+    with pytest.raises(TemporaryStorageError, match="brought into the file first"):
+        database.commit(changes)
+    assert sizes.noted == []
+    sizes.has_room = True
+    database.commit(changes)
+    database.close()

@@ -20,19 +20,26 @@ from stat import S_IFIFO, S_IFREG
 import pyfuse3
 import pytest
 
+from pmxcfs.dcdb import PROTOCOL_VERSION
+from pmxcfs.dfsm.events import Delivered
+from pmxcfs.dfsm.outgoing import Outgoing
 from pmxcfs.fuse.inodes import KERNEL_ROOT
+from pmxcfs.identity import Member, NodeId, Pid
 from pmxcfs.memdb.entry import FILE_SIZE_BYTES_MAX
+from pmxcfs.memdb.messages import encode_operation
 from pmxcfs.memdb.operations import (
     Create,
     Delete,
     Mkdir,
+    Operation,
     Rename,
     SetMtime,
     Write,
 )
-from tests.unit.fuse.scene import Scene, refused
+from tests.unit.fuse.scene import NOW_S, Scene, refused
 
 FOUR_GIB = 2**32
+ME, OTHER = Member(NodeId(0), Pid(42)), Member(NodeId(0), Pid(43))
 
 
 async def test_every_change_becomes_one_operation_with_the_path_of_the_moment() -> None:
@@ -213,6 +220,53 @@ async def test_a_duplicate_vm_id_is_refused() -> None:
     await scene.make("nodes/b/qemu-server")
     with refused(EEXIST):
         await scene.fs.create(await scene.find("nodes/b/qemu-server"), b"100.conf", 0, 0)
+
+
+class Batch:
+    """A group that brings our message together with what another node sent after it."""
+
+    def __init__(self, scene: Scene, *others: Operation) -> None:
+        self._driver = scene.driver
+        self._others = others
+        scene.driver.attach(self)
+
+    def multicast(self, data: bytes) -> None:
+        outgoing = Outgoing(PROTOCOL_VERSION)
+        sent = [outgoing.number(*encode_operation(each), NOW_S)[1] for each in self._others]
+        self._driver.feed([Delivered(ME, data), *(Delivered(OTHER, each) for each in sent)])
+
+    def leave(self, *, for_good: bool) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("are_opens_silent", [False, True])
+async def test_what_another_node_has_removed_by_the_time_we_hear_of_it_was_made_nevertheless(
+    are_opens_silent: bool,
+) -> None:
+    scene = Scene()
+    scene.fs.silence_opens(are_opens_silent)
+    Batch(scene, Delete(b"f"))
+    made = await scene.fs.create(KERNEL_ROOT, b"f", 0, 0)
+    assert (made.st_nlink, made.entry_timeout) == (0, 0)
+    assert await scene.fs.write(made.st_ino, 0, b"text") == 4
+    assert await scene.fs.read(made.st_ino, 0, 9) == b"text"
+    with refused(ENOENT):
+        await scene.fs.lookup(KERNEL_ROOT, b"f")
+    Batch(scene, Delete(b"d"))
+    assert (await scene.fs.mkdir(KERNEL_ROOT, b"d", 0)).entry_timeout == 0
+
+
+async def test_what_another_node_has_moved_by_the_time_we_hear_of_it_is_followed() -> None:
+    scene = Scene()
+    Batch(scene, Rename(b"f", b"g"))
+    made = await scene.fs.create(KERNEL_ROOT, b"f", 0, 0)
+    assert made.entry_timeout == 0
+    Batch(scene)
+    await scene.fs.write(made.st_ino, 0, b"text")
+    assert scene.content("g") == b"text"
+    assert await scene.find("g") == made.st_ino
+    with refused(ENOENT):
+        await scene.fs.lookup(KERNEL_ROOT, b"f")
 
 
 async def test_a_directory_that_has_gone_is_stale_so_that_the_kernel_looks_it_up_again() -> None:
