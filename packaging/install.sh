@@ -35,6 +35,7 @@ make_environment() {
     rm -rf "$TARGET"
     mkdir -p "$TARGET"
     "$python" -m venv --without-pip "$TARGET"
+    rm -f "$TARGET/.gitignore" # Python 3.13 makes one, and this is no checkout
     rm -f "$TARGET"/bin/*ctivate*
     sed -i '/^command = /d' "$TARGET/pyvenv.cfg"
     ln -sf "$python" "$TARGET/bin/python"
