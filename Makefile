@@ -44,8 +44,8 @@ help: ## this text
 setup: ## Debian packages, .venv and the built extension (the others call it; PYTHON=python3.12 chooses)
 	@ci/setup.sh
 
-compile: setup ## what every change runs through, with mypyc; setup does it once, the daemon runs the sources after a change of them
-	@$(BIN)/python -m pmxcfs.compile_build
+compile: setup ## what every change runs through, with mypyc, the rest to bytecode; setup does it once, the daemon runs the sources after a change of them
+	@$(BIN)/python -m pmxcfs.compile_build && $(BIN)/python -m compileall -q pmxcfs
 
 lock: ## pin the Python packages anew, with hashes, where pyproject.toml asks for it; UPGRADE=1 takes the newest of all
 	@ci/lock.sh

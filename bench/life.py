@@ -31,7 +31,7 @@ from bench.content import Content, make_database
 PROBE = Path(__file__).with_name("life_probe.py")
 SETTLED_WITHIN_S = 180.0
 PROBE_S_MAX = 120.0
-LEADER, JOINER = "node1", "node3"
+LEADER, BYSTANDER, JOINER = "node1", "node2", "node3"
 CONTENTS = (Content("5 000 files", 5000, 4096), Content("128 MiB", 127, 2**20))
 
 Row = dict[str, float]
@@ -103,10 +103,15 @@ def _measure(database: Path, binary: str | None, idle_s: float) -> Row:
     with _lab(database, binary, nodes=1) as lab:
         row = {"start to usable mount, s": _start(lab, LEADER)}
         row["memory alone, MiB"] = _probe(lab, LEADER, "memory")["resident_mib"]
+        row["start: CPU, s"] = _cpu_s(lab, LEADER)
     with _lab(database, binary, nodes=3) as lab:
         _empty(lab, JOINER)
+        before_s = {node: _cpu_s(lab, node) for node in (LEADER, BYSTANDER)}
         row["an empty node joins, s"] = _start(lab, JOINER)
+        row["an empty node joins: its CPU, s"] = _cpu_s(lab, JOINER)
         lab.wait(within_s=SETTLED_WITHIN_S)
+        for node, role in ((LEADER, "of the leader"), (BYSTANDER, "of the third")):
+            row[f"an empty node joins: CPU {role}, s"] = _cpu_s(lab, node) - before_s[node]
         for node, role in ((LEADER, "of the leader"), (JOINER, "after joining")):
             memory = _probe(lab, node, "memory")
             row[f"memory {role}, MiB"] = memory["resident_mib"]
@@ -143,6 +148,10 @@ def _start(lab: Lab, node: str) -> float:
     began_s = time.monotonic()
     lab.start(node, [Service.PMXCFS])
     return _probe(lab, node, "content")["monotonic_s"] - began_s
+
+
+def _cpu_s(lab: Lab, node: str) -> float:
+    return _probe(lab, node, "spent")["cpu_ms"] / 1000
 
 
 def _probe(lab: Lab, node: str, *arguments: str) -> Row:

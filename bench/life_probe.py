@@ -1,6 +1,6 @@
 """Looks at the daemon of a node; run on the node, with the standard library only.
 
-    life_probe.py content | memory | idle SECONDS
+    life_probe.py content | memory | spent | idle SECONDS
 
 Prints one JSON object. What a daemon's own children cost counts as its own.
 """
@@ -57,14 +57,14 @@ def fields(file: Path) -> dict[str, int]:
     }
 
 
-def spent() -> tuple[float, float]:
+def spent() -> dict[str, float]:
     """Return the milliseconds of CPU, and the KiB brought to the disk, since the start."""
     cpu_ms = written_kib = 0.0
     for pid in processes():
         ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
         cpu_ms += sum(map(int, ticks)) * 1000 / os.sysconf("SC_CLK_TCK")
         written_kib += fields(Path(f"/proc/{pid}/io"))["write_bytes"] / 1024
-    return cpu_ms, written_kib
+    return {"cpu_ms": cpu_ms, "written_kib": written_kib}
 
 
 def idle(seconds: float) -> dict[str, float]:
@@ -72,14 +72,13 @@ def idle(seconds: float) -> dict[str, float]:
     before = spent()
     time.sleep(seconds)
     after = spent()
-    cpu_ms, written_kib = ((b - a) * 60 / seconds for a, b in zip(before, after, strict=True))
-    return {"cpu_ms": cpu_ms, "written_kib": written_kib}
+    return {name: (after[name] - before[name]) * 60 / seconds for name in after}
 
 
 def main() -> None:
     """Do what the command line says."""
     what, *arguments = sys.argv[1:]
-    looks = {"content": when_content_is_there, "memory": memory, "idle": idle}
+    looks = {"content": when_content_is_there, "memory": memory, "spent": spent, "idle": idle}
     print(json.dumps(looks[what](*map(float, arguments))))
 
 

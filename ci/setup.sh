@@ -205,6 +205,7 @@ install_python_packages() {
 
 # Once, for who comes with a new checkout: it takes a minute, and whoever works on the sources changes them.
 compile_for_speed() {
+    "$VENV/bin/python" -m compileall -q pmxcfs >>"$LOG" 2>&1  # where Python may not keep it by itself, each start would
     if [ -z "$is_new" ] || [ -n "${PMXCFS_INTERPRETED:-}" ]; then return; fi
     run "compiling what every change runs through" "$VENV/bin/python" -m pmxcfs.compile_build ||
         say "      it cannot be compiled here: the daemon runs the sources, and a change costs it more CPU; see $LOG"

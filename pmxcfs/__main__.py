@@ -2,6 +2,7 @@
 
 import argparse
 import faulthandler
+import gc
 import ipaddress
 import os
 import re
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pmxcfs import background, compiled
+from pmxcfs import background, compiled, lean
 from pmxcfs.exits import ExitStatus
 from pmxcfs.options import (
     COROSYNC_CONF,
@@ -229,9 +230,10 @@ def main() -> NoReturn:
     Without --foreground the caller's process ends as soon as the daemon is ready.
     """
     options = parse(sys.argv[1:])
-    ready = (lambda: None) if options.is_foreground else background.detach()
+    tell_ready = None if options.is_foreground else background.detach()
+    gc.disable()  # what a start makes is there to stay
     # Imported after the fork and after --help and wrong options were answered.
-    _import_structlog_alone()
+    lean.import_libraries()
     compiled.prefer()
     from pmxcfs import daemon, logs
     from pmxcfs.supervision import supervisor
@@ -239,21 +241,18 @@ def main() -> NoReturn:
     # A hanging or broken daemon that is ended by a signal says where it was.
     faulthandler.enable()
 
+    def ready() -> None:
+        gc.freeze()
+        gc.enable()
+        if tell_ready is not None:
+            tell_ready()
+
     switch = logs.configure(
         debug=options.is_debug,
         is_foreground=options.is_foreground,
         is_json=options.is_log_json,
     )
     sys.exit(daemon.run(options, switch, supervisor(), ready))
-
-
-def _import_structlog_alone() -> None:
-    """Import it as where rich is missing: to draw tracebacks, as we never do, costs 4 MiB."""
-    sys.modules["rich"] = None  # type: ignore[assignment]  # makes the import fail
-    try:
-        import structlog  # noqa: F401
-    finally:
-        del sys.modules["rich"]
 
 
 if __name__ == "__main__":

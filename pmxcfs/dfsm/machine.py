@@ -60,7 +60,6 @@ class Machine:
             Step.RELEASE: synchronisation.release,
             Step.TAKE_CHECKSUM: verification.take_checksum,
             Step.COMPARE_CHECKSUM: verification.compare_checksum,
-            Step.IGNORE: self._ignore,
             Step.LEAVE: self._refuse,
         }
 
@@ -234,16 +233,21 @@ class Machine:
         self._normal_steps[step](HeldMessage(sender, count, data), now_s)
 
     def _receive_state(self, sender: Member, data: bytes, now_s: int) -> None:
-        header, payload = wire.decode_state(data)
-        if header.type == MessageType.SYNC_START or header.epoch == self.epoch:
-            step = step_for(self.mode, header.type)
-            self._core.steps += 1
-            self._state_steps[step](sender, header, payload, now_s)
-        else:
+        header = wire.decode_state_header(data)
+        if header.type != MessageType.SYNC_START and header.epoch != self.epoch:
             self._core.log.debug("dropped a message of another epoch", type=header.type)
+            return
+        step = step_for(self.mode, header.type)
+        self._core.steps += 1
+        if step is Step.IGNORE:
+            self._ignore(header)
+        else:
+            self._state_steps[step](sender, header, wire.state_payload_of(data), now_s)
 
-    def _ignore(self, sender: Member, header: StateHeader, payload: bytes, now_s: int) -> None:
-        self._core.log.debug("ignored a message", type=header.type, mode=self.mode.name)
+    def _ignore(self, header: StateHeader) -> None:
+        # All updates come to all members, a message for each entry that only one of them may lack.
+        if header.type != MessageType.UPDATE:
+            self._core.log.debug("ignored a message", type=header.type, mode=self.mode.name)
 
     def _refuse(self, sender: Member, header: StateHeader, payload: bytes, now_s: int) -> None:
         raise ProtocolError(f"{sender} sent type {header.type} in mode {self.mode.name}")
@@ -264,7 +268,7 @@ class Machine:
         self._core.effects += self._core.waiters.lose(header.count)
 
     def _state_failed(self, data: bytes) -> None:
-        header, _ = wire.decode_state(data)
+        header = wire.decode_state_header(data)
         self._core.log.warning("a message could not be sent", type=header.type)
         if header.epoch != self.epoch:
             return  # a newer configuration change has begun all anew

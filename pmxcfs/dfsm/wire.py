@@ -143,10 +143,24 @@ def decode_state(data: bytes) -> tuple[StateHeader, bytes]:
     Raises:
         ProtocolError: the message is shorter than 32 bytes.
     """
+    return decode_state_header(data), state_payload_of(data)
+
+
+def decode_state_header(data: bytes) -> StateHeader:
+    """Return the header of any message that is not NORMAL, whose payload may be a mebibyte.
+
+    Raises:
+        ProtocolError: the message is shorter than 32 bytes.
+    """
     _require(len(data) >= _STATE.size, data, "header of a state message")
     kind, _, version, time_s, counter, epoch_time_s, node_id, pid = _STATE.unpack_from(data)
     epoch = Epoch(counter, epoch_time_s, Member(node_id, pid))
-    return StateHeader(kind, version, time_s, epoch), data[_STATE.size :]
+    return StateHeader(kind, version, time_s, epoch)
+
+
+def state_payload_of(data: bytes) -> bytes:
+    """Return the payload of any message that is not NORMAL."""
+    return data[_STATE.size :]
 
 
 def encode_verify_request(request_id: int) -> bytes:

@@ -335,3 +335,15 @@ def test_nothing_is_known_of_the_history_from_when_members_change_or_we_leave_or
     stage = stage_in(Mode.SYNCED)
     stage.machine.disconnect()
     assert not stage.machine.history.is_open
+
+
+def test_updates_for_others_are_passed_over_without_a_word() -> None:
+    stage = stage_in(Mode.SYNCED)
+
+    with capture_logs() as lines:
+        assert stage.hears(LOW, protocol(MessageType.UPDATE, b"for others")) == []
+        assert lines == []
+        stage.hears(LOW, protocol(MessageType.STATE, b"late"))
+
+    assert [line["event"] for line in lines] == ["ignored a message"]
+    assert stage.machine.mode is Mode.SYNCED
