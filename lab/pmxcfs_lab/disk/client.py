@@ -20,7 +20,8 @@ IS_MOUNTED = f"grep -q '^lab-disk {FOLDER} ' /proc/mounts"
 MOUNT = f"""\
 {IS_MOUNTED} && exit 0
 setsid -f "$1" -m pmxcfs_lab.disk {FOLDER} {SOCKET} >>{LOG} 2>&1 </dev/null
-for _ in $(seq 200); do {IS_MOUNTED} && [ -S {SOCKET} ] && exit 0; sleep 0.05; done
+for _ in $(seq 500); do {IS_MOUNTED} && [ -S {SOCKET} ] && exit 0; sleep 0.05; done
+echo "it was not there in time" >&2
 tail -n 3 {LOG} >&2
 exit 1
 """

@@ -20,6 +20,7 @@ EXPECTED: dict[str, re.Pattern[str]] = {
     "the end takes too long": re.compile(r"hang|stop|storm|slow|disk"),
     "unmounting takes too long": re.compile(r"hang|stop|storm|slow|disk"),
     "the database failed": re.compile(r"disk|io_|torn|flip|power"),
+    "cannot use /var/lib/pve-cluster/config.db": re.compile(r"flip"),
 }
 """Beginnings of sentences that belong to some faults, and the names of those."""
 

@@ -127,6 +127,16 @@ def test_a_line_that_belongs_to_a_fault_is_expected_with_it_only() -> None:
     assert story.violations("crashes") == ()
 
 
+def test_a_database_with_flipped_bits_may_be_refused_and_no_other() -> None:
+    story = Story()
+    refusal = "[main] crit: cannot use /var/lib/pve-cluster/config.db: it is corrupt: page 9\n"
+    story.logs["node1"]["pmxcfs.log"] = refusal
+    story.fault(1.0, 9.0, "power_off", nodes=["node1"], seed=1, keep=0.5)
+    assert len(story.violations("crashes")) == 1
+    story.fault(11.0, 19.0, "bit_flips", node="node1", file="config.db-wal", bits=8, seed=1)
+    assert story.violations("crashes") == ()
+
+
 @pytest.mark.parametrize(
     ("status", "fields", "is_found"),
     [
