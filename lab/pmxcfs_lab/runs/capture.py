@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,10 @@ FRAMES_MAX = 500_000
 
 FRAME_BYTES = 160
 """Of each frame: addresses, corosync's header and the begin of a message."""
+
+HANDED_OVER_WITHIN_S = 1.2
+"""The kernel gathers frames for up to a second before tcpdump gets them; told to end, it asks for
+no more, and all frames of a short run would be missing."""
 
 ENDS_WITHIN_S = 10.0
 
@@ -45,6 +50,7 @@ def capturing(lab: str, folder: Path) -> Iterator[str | None]:
     try:
         yield _first_words(tcpdump)
     finally:
+        time.sleep(HANDED_OVER_WITHIN_S)
         tcpdump.terminate()
         try:
             tcpdump.communicate(timeout=ENDS_WITHIN_S)
