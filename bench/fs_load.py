@@ -60,19 +60,20 @@ def repeat(count: int, work: Work, written_bytes: int = 0) -> Measured:
 
 def side_by_side(processes: int, count: int, work: Callable[[int, int], object]) -> Measured:
     """Have processes do it so many times each, all beginning together."""
-    barrier, results = multiprocessing.Barrier(processes + 1), multiprocessing.SimpleQueue()
+    barrier, results = multiprocessing.Barrier(processes), multiprocessing.SimpleQueue()
 
     def run(number: int) -> None:
         barrier.wait()
-        results.put(repeat(count, lambda index: work(number, index)).latencies_ns)
+        began = time.perf_counter_ns()
+        latencies_ns = repeat(count, lambda index: work(number, index)).latencies_ns
+        results.put((began, time.perf_counter_ns(), latencies_ns))
 
     workers = [multiprocessing.Process(target=run, args=(n,)) for n in range(processes)]
     for worker in workers:
         worker.start()
-    barrier.wait()
-    began = time.perf_counter_ns()
-    latencies = [latency for _ in workers for latency in results.get()]
-    took_ns = time.perf_counter_ns() - began
+    done = [results.get() for _ in workers]
+    latencies = [latency for _, _, each in done for latency in each]
+    took_ns = max(ended for _, ended, _ in done) - min(began for began, _, _ in done)
     for worker in workers:
         worker.join()
     return Measured(latencies, took_ns)
