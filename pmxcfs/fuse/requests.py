@@ -180,8 +180,18 @@ def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 
 def _answers(kind: str, answer: Callable[..., None]) -> None:
-    """Have libfuse call this function for requests of a kind."""
-    ffi.def_extern(name=f"pmxcfs_on_{kind}", onerror=_on_error)(answer)
+    """Have libfuse call this function for requests of a kind.
+
+    What it raises comes before its request is run, and is a defect of ours: EIO, for one caller.
+    """
+
+    def answering(request: "CData", *arguments: object) -> None:
+        try:
+            answer(request, *arguments)
+        except Exception as error:
+            _reply_error(request, error)
+
+    ffi.def_extern(name=f"pmxcfs_on_{kind}", onerror=_on_error)(answering)
 
 
 def _on_lookup(request: "CData", parent: int, name: "CData") -> None:

@@ -87,6 +87,21 @@ def test_an_answer_that_cannot_be_given_is_an_eio(kernel: Kernel) -> None:
     assert kernel.operations.requests.errors == {("statfs", EIO): 1}
 
 
+def test_a_callback_that_fails_leaves_nobody_without_an_answer(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callbacks: list[Callable[..., None]] = []
+    binding = SimpleNamespace(def_extern=lambda **_: callbacks.append)
+    monkeypatch.setattr(requests, "ffi", binding)
+
+    def fail(request: object, number: int) -> None:
+        raise TypeError
+
+    requests._answers("getattr", fail)
+    callbacks[0](1, 2)
+    assert kernel.answers == {1: EIO}
+
+
 async def wait(promise: Promise[object]) -> object:
     result = await promise
     return await give(result)
