@@ -148,15 +148,19 @@ class CpgGroup:
         while is_in and has_more:
             events = handle.dispatch()
             if events:
-                is_in = self._account_for(events, handle)
-                self._sink(events)
+                is_in, count = self._account_for(events, handle)
+                self._sink(events[:count])
             has_more = len(events) == PIECE and trio.current_time() < end_s
         return is_in
 
-    def _account_for(self, events: Sequence[CpgEvent], handle: CpgHandle) -> bool:
-        """Keep track of our membership and of own messages; false when we are out."""
-        is_in = True
-        for event in events:
+    def _account_for(self, events: Sequence[CpgEvent], handle: CpgHandle) -> tuple[bool, int]:
+        """Keep track of our membership and of own messages.
+
+        Returns:
+            Whether we are still in, and how many of the events are for us: corosync goes on with
+            the messages of the others over the connection of one that has left.
+        """
+        for place, event in enumerate(events):
             match event:
                 case Delivered(sender):
                     self._delivered += 1
@@ -165,9 +169,9 @@ class CpgGroup:
                 case ConfigurationChange(members):
                     if handle.me in members:
                         self._note_member()
-                    else:
-                        is_in = not self._is_member
-        return is_in
+                    elif self._is_member:
+                        return False, place + 1
+        return True, len(events)
 
     def _note_member(self) -> None:
         if not self._is_member:

@@ -256,6 +256,15 @@ async def test_who_leaves_hears_the_change_without_us_and_joins_again(rig: Rig) 
     assert events == [Delivered(OTHER, b"late"), WITHOUT_US, Disconnected(), Connected(ME)]
 
 
+async def test_what_corosync_goes_on_to_tell_one_that_has_left_is_not_heard(rig: Rig) -> None:
+    await rig.join()
+    rig.group.leave(for_good=False)
+    await rig.requested("leave")
+    rig.handle.tell(WITHOUT_US, Delivered(OTHER, b"between"), Delivered(OTHER, b"us"))
+    assert (await rig.heard(5))[2:] == [WITHOUT_US, Disconnected(), Connected(ME)]
+    assert rig.group.traffic.delivered == 0
+
+
 async def test_who_leaves_for_good_never_joins_again(rig: Rig) -> None:
     await rig.join()
     rig.group.leave(for_good=True)
