@@ -15,7 +15,7 @@ from typing import Any
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.provider import Service
-from pmxcfs_lab.runs.final import Exit, Final, NodeAtTheEnd
+from pmxcfs_lab.runs.final import VALUES_OF, Exit, Final, NodeAtTheEnd
 from pmxcfs_lab.runs.folder import RunWriter
 
 SETTLED_WITHIN_S = 120.0
@@ -64,7 +64,7 @@ def _why_not_settled(lab: Lab) -> str | None:
 def _shown(lab: Lab, node: str, keys: Sequence[str]) -> NodeAtTheEnd:
     try:
         tree = {path: dict(entry) for path, entry in lab.trees([node])[node].items()}
-        return NodeAtTheEnd(tree, _views(lab, node, keys))
+        return NodeAtTheEnd(tree, _views(lab, node, keys), _started_at(lab, node))
     except (LabError, AssertionError) as error:
         return NodeAtTheEnd(views={"what it shows": str(error)})
 
@@ -80,9 +80,17 @@ def _views(lab: Lab, node: str, keys: Sequence[str]) -> dict[str, str]:
         ".members": json.dumps(online, sort_keys=True),
     }
     if keys:
-        argv = [lab.python, "-m", VALUES, *keys]
-        views["published values"] = lab.exec(node, *argv, "--", *lab.plan.names).stdout.decode()
+        for name in lab.plan.names:
+            found = lab.exec(node, lab.python, "-m", VALUES, *keys, "--", name)
+            if found.exit_status != 0:
+                raise LabError(f"{node} tells no values: {found.stderr.decode().strip()}")
+            views[VALUES_OF.format(node=name)] = found.stdout.decode()
     return views
+
+
+def _started_at(lab: Lab, node: str) -> float:
+    version = json.loads(lab.exec(node, "cat", "/etc/pve/.version").stdout)
+    return float(version["starttime"])
 
 
 def _end(lab: Lab, node: str) -> str | None:

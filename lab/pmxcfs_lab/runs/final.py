@@ -11,6 +11,9 @@ from pmxcfs_lab.errors import LabError
 
 FINAL = "final.json"
 
+VALUES_OF = "values of {node}"
+"""The view that has what a node knows of the values that this one published."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeAtTheEnd:
@@ -20,6 +23,8 @@ class NodeAtTheEnd:
         tree: entries by path, as `probe.tree_entries` returns them.
         views: what its status files and its local service show, by name, as far as all nodes must
             show the same.
+        daemon_since_unix_s: when its daemon was started, as that says itself; None if it told
+            nothing.
         rows: digest of the rows of config.db, after a clean end of the daemon; None if there was
             none.
         kept: for each tree that the node kept when it lost it, digests of files by path.
@@ -27,6 +32,7 @@ class NodeAtTheEnd:
 
     tree: dict[str, dict[str, Any]] = field(default_factory=dict)
     views: dict[str, str] = field(default_factory=dict)
+    daemon_since_unix_s: float | None = None
     rows: str | None = None
     kept: dict[str, dict[str, str]] = field(default_factory=dict)
 

@@ -26,6 +26,7 @@ class Story:
         self.exits: list[Exit] = []
         self.trees: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in self.names}
         self.views: dict[str, dict[str, str]] = {name: {} for name in self.names}
+        self.daemons_since: dict[str, float] = {}
         self.rows: dict[str, str | None] = dict.fromkeys(self.names, "same")
         self.kept: dict[str, dict[str, dict[str, str]]] = {}
         self.logs: dict[str, dict[str, str]] = {name: {} for name in self.names}
@@ -75,7 +76,11 @@ class Story:
     def facts(self) -> Facts:
         nodes = {
             name: NodeAtTheEnd(
-                self.trees[name], self.views[name], self.rows[name], self.kept.get(name, {})
+                self.trees[name],
+                self.views[name],
+                self.daemons_since.get(name),
+                self.rows[name],
+                self.kept.get(name, {}),
             )
             for name in self.names
         }

@@ -96,6 +96,37 @@ def test_any_difference_is_found(what: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("published_at_s", "is_found"),
+    [(100.0, False), (200.5, False), (202.0, True)],
+    ids=["before the end of its daemon", "in the second of the start", "by its last daemon"],
+)
+def test_values_must_be_equal_if_the_last_daemon_of_their_node_published(
+    published_at_s: float, *, is_found: bool
+) -> None:
+    story = Story()
+    for name in story.names:
+        story.views[name] = {"values of node1": "{}", "values of node2": "{}"}
+    story.views["node3"]["values of node1"] = '{"node1/lab-status": "0badc0de"}'
+    story.daemons_since = {"node1": 200.0, "node2": 0.0}
+    story.call("publish", "lab-status", published_at_s, published_at_s + 0.1)
+    story.call("publish", "lab-status", 20.0, 20.1, node="node2")
+    finding = story.finding("equality")
+    assert [violation.node for violation in finding.violations] == ["node3"] * is_found
+    assert finding.excused == (not is_found)
+
+
+def test_a_value_that_was_refused_or_is_another_nodes_says_nothing_of_the_last_daemon() -> None:
+    story = Story()
+    story.views["node3"] = {"values of node1": "{}"}
+    story.daemons_since = {"node1": 200.0}
+    story.call("publish", "lab-status", 210.0, 210.1, outcome="fail")
+    story.call("publish", "lab-status", 210.0, 210.1, node="node2")
+    assert story.violations("equality") == ()
+    story.daemons_since = {}
+    assert "values of node1" in story.violations("equality")[0].text
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "Traceback (most recent call last):",
