@@ -2,9 +2,10 @@
 # Make a Debian machine a node: packages, /opt/pmxcfs, corosync.conf, services. Run as root by lab/Vagrantfile.
 #
 # NODES, SUBNET (three octets; nodeN has .10+N) and CLUSTER describe the cluster; the repository is in SOURCE.
+# AUTOSTART=no leaves corosync.conf and the services to the lab, which asks the node's first program for them.
 # May be run again: it installs what has changed, and leaves the database and a newer corosync.conf alone.
 set -euo pipefail
-readonly NODES=${NODES:-3} SUBNET=${SUBNET:-192.168.56} CLUSTER=${CLUSTER:-lab} SOURCE=${SOURCE:-/srv/pmxcfs}
+readonly NODES=${NODES:-3} SUBNET=${SUBNET:-192.168.56} CLUSTER=${CLUSTER:-lab} SOURCE=${SOURCE:-/srv/pmxcfs} AUTOSTART=${AUTOSTART:-yes}
 export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1
 
 address() { printf '%s.%s' "$SUBNET" $((10 + $1)); }
@@ -91,6 +92,32 @@ WantedBy=multi-user.target
 UNIT
 }
 
+# The lab writes what this node is into /etc/default, and starts the unit; after a boot it starts by itself.
+write_node_program() {
+    cat >/etc/systemd/system/pmxcfs-lab-node.service <<UNIT
+[Unit]
+Description=A node of the lab, which starts corosync and pmxcfs when it is asked to
+After=network-online.target
+Wants=network-online.target
+ConditionPathExists=/etc/default/pmxcfs-lab-node
+
+[Service]
+EnvironmentFile=/etc/default/pmxcfs-lab-node
+Environment=PATH=/opt/pmxcfs/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ExecStart=/opt/pmxcfs/bin/python3 -m pmxcfs_lab.docker.node
+KillMode=mixed
+TimeoutStopSec=40
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+    # Debian's corosync.conf is nobody's cluster; one of ours may be newer than what we would write.
+    grep -qs "cluster_name: $CLUSTER\$" /etc/corosync/corosync.conf || rm -f /etc/corosync/corosync.conf
+    systemctl daemon-reload
+    systemctl disable -q --now corosync
+    systemctl enable -q pmxcfs-lab-node
+}
+
 start_services() {
     systemctl daemon-reload
     systemctl enable -q corosync pmxcfs
@@ -100,8 +127,12 @@ start_services() {
 install_packages
 install_pmxcfs
 write_hosts
-write_corosync_conf
 mkdir -p /etc/pve /var/lib/pve-cluster
-write_service
-start_services
+if [ "$AUTOSTART" = no ]; then
+    write_node_program
+else
+    write_corosync_conf
+    write_service
+    start_services
+fi
 printf '%s is a node of "%s"\n' "$(hostname)" "$CLUSTER"

@@ -65,7 +65,9 @@ def choose_lab(
     ] = "lab",
     provider: Annotated[
         str | None,
-        typer.Option("--provider", envvar="PROVIDER", help="namespaces (default) or docker."),
+        typer.Option(
+            "--provider", envvar="PROVIDER", help="namespaces (default), docker or vagrant."
+        ),
     ] = None,
     is_version_wanted: Annotated[
         bool,

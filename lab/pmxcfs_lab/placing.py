@@ -24,7 +24,8 @@ def place(plan: Plan, provider: Provider, provider_name: str) -> Plan:
     ):
         if is_wanted and capability not in provider.capabilities:
             raise LabError(f"The provider {provider_name} does not have {capability}.")
-    nodes = tuple(replace(node, network=provider.network) for node in plan.nodes)
+    network, offset = provider.network, provider.offset
+    nodes = tuple(replace(node, network=network, offset=offset) for node in plan.nodes)
     return replace(plan, nodes=nodes)
 
 

@@ -27,11 +27,13 @@ class NodePlan:
         node_id: 1 to NODES_MAX, also corosync's node id.
         binary: path of a pmxcfs executable, or None for the one beside the lab's interpreter.
         network: first three octets of its address.
+        offset: the fourth is its number and this, where the first addresses are others'.
     """
 
     node_id: int
     binary: str | None = None
     network: str = NETWORK
+    offset: int = 0
 
     @property
     def name(self) -> str:
@@ -46,7 +48,7 @@ class NodePlan:
     def address_on(self, link: int) -> str:
         """Return the IPv4 address on a link: each is a network of its own, 10.98 after 10.97."""
         first, second, third = self.network.split(".")
-        return f"{first}.{int(second) + link}.{third}.{self.node_id}"
+        return f"{first}.{int(second) + link}.{third}.{self.offset + self.node_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def make_plan(
     *,
     local: bool = False,
     network: str = NETWORK,
+    offset: int = 0,
     options: Options = DEFAULT,
 ) -> Plan:
     """Return the plan of a lab with nodes 1 to node_count.
@@ -123,6 +126,7 @@ def make_plan(
         binaries: path of another pmxcfs executable by node name.
         local: see `Plan`.
         network: see `NodePlan`.
+        offset: see `NodePlan`.
         options: see `Plan`.
 
     Raises:
@@ -132,7 +136,7 @@ def make_plan(
         raise LabError(f"A lab has 1 to {NODES_MAX} nodes, not {node_count}.")
     paths = dict(binaries or {})
     nodes = tuple(
-        NodePlan(number, paths.pop(f"node{number}", None), network)
+        NodePlan(number, paths.pop(f"node{number}", None), network, offset)
         for number in range(1, node_count + 1)
     )
     plan = Plan(lab, nodes, local, options)

@@ -1,4 +1,4 @@
-"""What the lab asks of whoever provides the nodes: namespaces, containers."""
+"""What the lab asks of whoever provides the nodes: namespaces, containers, virtual machines."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,11 +88,13 @@ class Provider(Protocol):
 
     Attributes:
         nodes_max: how many nodes a lab may have.
+        offset: see `NodePlan`.
         capabilities: what its nodes have that others' have not.
         python: path of the interpreter on a node that has our packages.
     """
 
     nodes_max: int
+    offset: int
     capabilities: frozenset[Capability]
     python: str
 

@@ -1,8 +1,12 @@
-"""What a container runs: corosync, then pmxcfs, and a clean end; takes requests as a node's init.
+"""What a container or a virtual machine runs: corosync, pmxcfs, a clean end; takes requests.
+
+It takes them as a node's init does.
 
 The image starts it; lab/docker-compose.yml sets its environment: CLUSTER, SUBNET (three octets),
-NODES or COMPOSE_PROFILES (n4, n5). The provider sets AUTOSTART=no, because it says when a service
-starts, and BINARY and LOCAL for nodes that differ. It never restarts a service by itself.
+NODES or COMPOSE_PROFILES (n4, n5), and OFFSET if node 1 has not the first address. The provider
+sets AUTOSTART=no, because it says when a service starts, and BINARY and LOCAL for nodes that
+differ. It never restarts a service by itself. In a virtual machine systemd starts it
+(lab/provision.sh).
 """
 
 import os
@@ -69,6 +73,7 @@ def plan_from(environment: Mapping[str, str]) -> Plan:
         int(count),
         local=environment.get("LOCAL") == "yes",
         network=environment.get("SUBNET") or NETWORK,
+        offset=int(environment.get("OFFSET") or 0),
     )
 
 

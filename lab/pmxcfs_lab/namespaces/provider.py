@@ -48,6 +48,7 @@ class NamespacesProvider:
     """Nodes of one lab made of Linux namespaces. Implements `pmxcfs_lab.provider.Provider`."""
 
     nodes_max = NODES_MAX
+    offset = 0
     capabilities = frozenset(Capability)
     network = NETWORK
     python = sys.executable

@@ -14,6 +14,7 @@ class PaperNodes:
     """Every service that was started serves at once."""
 
     nodes_max = 5
+    offset = 0
     capabilities: frozenset[Capability] = frozenset()
     network = NETWORK
     python = "python3"

@@ -1,0 +1,1 @@
+"""The provider `vagrant`: nodes are virtual machines of lab/Vagrantfile."""
