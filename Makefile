@@ -136,7 +136,7 @@ vagrant-validate: ## check lab/Vagrantfile for 3, 4 and 5 nodes (installs vagran
 vm-test: setup ## lab/provision.sh in a real virtual machine, qemu without KVM, half an hour: VM_NODES=3 for a cluster
 	@NODES=$(VM_NODES) ci/vm-test.sh
 
-lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another, CRYPTO=on TOKEN=1000 LINKS=2 QDEVICE=1 SWITCH=1 DISK=1, PROVIDER=docker for containers
+lab-up: setup ## start a cluster: NODES=3 (1 to 9), LAB=name for one beside another, CRYPTO=on TOKEN=1000 LINKS=2 QDEVICE=1 SWITCH=1 DISK=1, PROVIDER=docker or vagrant
 	@$(if $(ENGINE),$(ENGINE) start)
 	@$(PMXCFS_LAB) up --nodes $(NODES) $(LAB_OPTIONS)
 

@@ -29,6 +29,9 @@ class Capability(StrEnum):
     HOST_FILES = "host_files"
     """Nodes see this machine's files, programs and libraries at the same paths."""
 
+    SHARED_FOLDERS = "shared_folders"
+    """Nodes see folders of this machine that they are told of, and it sees what they write."""
+
     HOSTS_FILE = "hosts_file"
     """A node knows names by its /etc/hosts alone; an engine's name service knows all nodes."""
 

@@ -1,17 +1,17 @@
 """Which providers there are, by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from pmxcfs_lab.docker.provider import DockerProvider
 from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.lab import Lab
 from pmxcfs_lab.layout import Layout
 from pmxcfs_lab.namespaces.provider import NamespacesProvider
-from pmxcfs_lab.provider import Provider, Say
+from pmxcfs_lab.provider import Say
 from pmxcfs_lab.record import read_record
 from pmxcfs_lab.vagrant.provider import VagrantProvider
 
-PROVIDERS: Mapping[str, Callable[[Layout], Provider]] = {
+PROVIDERS: Mapping[str, type[NamespacesProvider | DockerProvider | VagrantProvider]] = {
     "namespaces": NamespacesProvider,
     "docker": DockerProvider,
     "vagrant": VagrantProvider,

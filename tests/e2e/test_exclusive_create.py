@@ -18,12 +18,14 @@ from typing import Self
 import pytest
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
-from pmxcfs_lab.provider import Service
+from pmxcfs_lab.provider import Capability, Service
 from testinfra.host import Host
 
 from .mixture import Mixture
 from .services import end
 from .where import PYTHON
+
+pytestmark = pytest.mark.lab_has(Capability.SHARED_FOLDERS)
 
 Nodes = dict[str, Host]
 

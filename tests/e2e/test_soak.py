@@ -3,7 +3,9 @@
 from itertools import cycle, islice
 from pathlib import Path
 
+import pytest
 from pmxcfs_lab.lab import Lab
+from pmxcfs_lab.provider import Capability
 from testinfra.host import Host
 
 from .mixture import Mixture
@@ -15,6 +17,7 @@ OPERATIONS = 250
 SOAKS_WITHIN_S = 60.0
 
 
+@pytest.mark.lab_has(Capability.SHARED_FOLDERS)
 def test_every_node_has_what_random_operations_on_one_left(
     lab: Lab, nodes: dict[str, Host], mixture: Mixture
 ) -> None:

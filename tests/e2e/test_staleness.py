@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from pmxcfs_lab.lab import Lab
+from pmxcfs_lab.provider import Capability
 from testinfra.host import Host
 
 from tests.e2e import stale_worker
@@ -70,6 +71,7 @@ def _make_files(lab: Lab) -> list[Written]:
     return made
 
 
+@pytest.mark.lab_has(Capability.SHARED_FOLDERS)
 def test_no_read_sees_what_was_replaced_more_than_a_second_ago(
     lab: Lab, nodes: dict[str, Host]
 ) -> None:

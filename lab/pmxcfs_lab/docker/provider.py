@@ -11,7 +11,7 @@ from pmxcfs_lab.errors import LabError
 from pmxcfs_lab.layout import Layout
 from pmxcfs_lab.machines import Machines
 from pmxcfs_lab.plan import Plan
-from pmxcfs_lab.provider import Completed, Say
+from pmxcfs_lab.provider import Capability, Completed, Say
 
 READY_WITHIN_S = 30.0
 IMAGE_WITHIN_S = 1800.0
@@ -21,6 +21,7 @@ class DockerProvider(Machines):
     """Nodes of one lab that are containers. Implements `pmxcfs_lab.provider.Provider`."""
 
     offset = 0
+    capabilities = frozenset({Capability.SHARED_FOLDERS})
 
     def __init__(self, layout: Layout) -> None:
         super().__init__(layout)
