@@ -11,26 +11,33 @@ from pmxcfs_lab.lab import Lab
 
 VAGRANT = """\
 #!{python}
-import os, subprocess, sys
+import os, sys
 from pathlib import Path
-from pmxcfs_lab.plan import make_plan
 from pmxcfs_lab.providers import open_lab
 
 lab = open_lab({lab!r}, lambda line: None)
 known = Path(os.environ["VAGRANT_DOTFILE_PATH"]) / "machines"
+NEW = '''
+ip address add "$1" dev eth0
+rm -rf /etc/corosync/corosync.conf /var/lib/pve-cluster/* /var/lib/corosync/*
+sed '/node[1-5]/d' /etc/hosts >/run/hosts
+shift
+printf '%s\\n' "$@" >>/run/hosts
+cat /run/hosts >/etc/hosts
+'''
 verb, *words = sys.argv[1:]
 if verb == "up":
     for number, name in enumerate(words[1:], start=1):
-        print(f"==> {{name}}: Booting VM...", flush=True)
-        address = f"{{os.environ['SUBNET']}}.{{10 + number}}"
-        lab.exec(name, "ip", "address", "add", f"{{address}}/24", "dev", "eth0")
-        lab.exec(name, "rm", "-f", "/etc/corosync/corosync.conf")
-        lab.exec(name, "sh", "-c", f"sed -i '/node[1-5]/d' /etc/hosts")
-        for other in range(1, len(words)):
-            line = f"{{os.environ['SUBNET']}}.{{10 + other}} node{{other}}"
-            lab.exec(name, "sh", "-c", f"echo '{{line}}' >>/etc/hosts")
         machine = known / name / "stand-in" / "id"
-        machine.parent.mkdir(parents=True, exist_ok=True)
+        if machine.exists():
+            continue
+        print(f"==> {{name}}: Booting VM...", flush=True)
+        subnet = os.environ["SUBNET"]
+        hosts = [f"{{subnet}}.{{10 + other}} node{{other}}" for other in range(1, len(words))]
+        done = lab.exec(name, "sh", "-ec", NEW, "sh", f"{{subnet}}.{{10 + number}}/24", *hosts)
+        if done.exit_status != 0:
+            sys.exit(done.stderr.decode())
+        machine.parent.mkdir(parents=True)
         machine.write_text(name)
 elif verb == "status":
     for machine in sorted(known.iterdir()):
