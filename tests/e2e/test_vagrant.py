@@ -1,6 +1,5 @@
 """The lab's verbs on virtual machines, for which nodes of another lab stand in."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,15 +9,14 @@ import pmxcfs_lab
 import pytest
 from pmxcfs_lab.eventually import eventually
 from pmxcfs_lab.lab import Lab
+from pmxcfs_lab.layout import Layout
 from pmxcfs_lab.plan import make_plan
 from pmxcfs_lab.provider import Capability, Service
-from pmxcfs_lab.providers import open_lab
-from pmxcfs_lab.record import Owner
 from pmxcfs_lab.vagrant import commands, requirements
 from pmxcfs_lab.vagrant.provider import VagrantProvider
 
 from . import vagrant_stand_in
-from .conftest import PREFIX, MakeLab
+from .conftest import MakeLab
 
 pytestmark = [pytest.mark.lab_has(Capability.NAMESPACES), pytest.mark.thorough]
 
@@ -32,13 +30,14 @@ def virtual(make_lab: MakeLab, tmp_path_factory: pytest.TempPathFactory) -> Iter
         machines.stop(name)
     folder = tmp_path_factory.mktemp("bin")
     path = vagrant_stand_in.install(folder, machines, PACKAGES)
-    lab = open_lab(f"{PREFIX}{os.getpid()}-vm", print, "vagrant")
+    layout = Layout("vm", folder / "run", folder / "state")  # a killed run leaves no lab behind
+    lab = Lab(layout, VagrantProvider(layout), "vagrant", print)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", path)
         patch.setattr(commands, "PATH", path)
         patch.setattr(requirements, "missing", list)
         patch.setattr(VagrantProvider, "python", sys.executable)
-        lab.up(make_plan(lab.name, 3), owner=Owner.ourselves())
+        lab.up(make_plan(lab.name, 3))
         yield lab
         assert lab.down()
         assert not lab.down()
