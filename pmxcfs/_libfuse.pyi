@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ParamSpec, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 _P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 class CData(Protocol):
     def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401 - the C type decides
@@ -26,7 +27,8 @@ class _FFI(Protocol):
         *,
         name: str = ...,
         onerror: Callable[[type[BaseException], BaseException, TracebackType], None] = ...,
-    ) -> Callable[[Callable[_P, None]], Callable[_P, None]]: ...
+        error: int = ...,
+    ) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]: ...
 
 ffi: _FFI
 lib: Any

@@ -5,21 +5,22 @@ from collections.abc import Callable, Sequence
 import trio
 
 from pmxcfs import logs
+from pmxcfs.beat import beat
 from pmxcfs.replica import VerifyDue
 from pmxcfs.waits.vigil import TimePassed
 
-PERIOD_S = 0.5
+PERIOD_S = 1.0
 COUNT_PERIOD_S = 5.0
 VERIFY_PERIOD_S = 3600
-STEP_S_MAX = 1.0
+STEP_S_MAX = 2.0
 """Longer steps are cut: this process was stopped, and cannot say that others were silent."""
 
 
 async def tell_time(*listeners: Callable[[Sequence[TimePassed]], None]) -> None:
-    """Tell them, twice a second. Runs until cancelled."""
+    """Tell them, once a second. Runs until cancelled."""
     told_s = trio.current_time()
     while True:
-        await trio.sleep(PERIOD_S)
+        await beat(PERIOD_S)
         now_s = trio.current_time()
         for tell in listeners:
             tell([TimePassed(min(now_s - told_s, STEP_S_MAX))])
@@ -36,5 +37,5 @@ async def verify_now_and_then(tell: Callable[[Sequence[VerifyDue]], None]) -> No
 async def count_repetitions() -> None:
     """Have what was left out of the log counted there now and then. Runs until cancelled."""
     while True:
-        await trio.sleep(COUNT_PERIOD_S)
+        await beat(COUNT_PERIOD_S)
         logs.tell_repetitions()

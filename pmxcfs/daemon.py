@@ -199,7 +199,7 @@ async def _serve(
     async with (
         session.mounted(operations, options.mountpoint, options.fuse_binding) as mount,
         ending.then_for("the kernel to unmount"),
-        group(driver, status, durable, options) as troubles,
+        group(driver, status, durable, options, mount) as troubles,
         trio.open_nursery() as services,
     ):
         services.start_soon(count_repetitions)
@@ -237,7 +237,11 @@ async def _serve(
 
 @asynccontextmanager
 async def _standalone_group(
-    driver: Driver, status: StatusDriver, durable: DurableDriver | None, options: Options
+    driver: Driver,
+    status: StatusDriver,
+    durable: DurableDriver | None,
+    options: Options,
+    mount: session.Mount,
 ) -> AsyncIterator[Troubles]:
     """Be the tree's group alone; the status needs none."""
     group = LoopbackGroup(Member(LOCAL_NODE_ID, Pid(os.getpid())), driver.feed)
@@ -248,7 +252,11 @@ async def _standalone_group(
 
 @asynccontextmanager
 async def _cluster_group(
-    driver: Driver, status: StatusDriver, durable: DurableDriver | None, options: Options
+    driver: Driver,
+    status: StatusDriver,
+    durable: DurableDriver | None,
+    options: Options,
+    mount: session.Mount,
 ) -> AsyncIterator[Troubles]:
     """Take part in the cluster: the groups, the quorum and the list of nodes, each on its own."""
     # Only a cluster needs corosync's libraries.
@@ -278,6 +286,7 @@ async def _cluster_group(
 
     group = CpgGroup(DCDB_GROUP, on_group, admission=driver.wait_until_writable)
     driver.attach(group)
+    mount.hear_too(group)
     status_group = CpgGroup(KVSTORE_GROUP, status.feed, log_domain="status")
     status.attach(status_group)
     nodes = ClusterMapWatch(on_nodes)

@@ -26,11 +26,12 @@ void pmxcfs_hear_flushes(void);
 void pmxcfs_let_closes_wait(int may_wait);
 int fuse_session_fd(struct fuse_session *session);
 int pmxcfs_take_requests(
-    struct fuse_session *session, int count_max, int turn_us, int linger_us);
+    struct fuse_session *session, int count_max, int turn_us, int linger_us,
+    int patience, int news_fd, int hearing_us);
 int fuse_lowlevel_notify_inval_inode(
     struct fuse_session *session, fuse_ino_t inode, int64_t offset, int64_t length);
 
-void pmxcfs_let_wait(fuse_req_t request);
+void pmxcfs_let_wait(fuse_req_t request, int patience);
 void fuse_reply_none(fuse_req_t request);
 int fuse_reply_err(fuse_req_t request, int error);
 int fuse_reply_buf(fuse_req_t request, const char *data, size_t size);
@@ -46,6 +47,9 @@ int pmxcfs_reply_statfs(
 size_t pmxcfs_add_name(
     fuse_req_t request, char *buffer, size_t size, const char *name, int64_t position, {stat});
 
+#define PMXCFS_NOBODY ...
+#define PMXCFS_GROUP ...
+#define PMXCFS_OTHERS ...
 #define PMXCFS_KEEP_CACHE ...
 #define PMXCFS_CACHE_DIR ...
 #define FUSE_SET_ATTR_MODE ...
@@ -82,6 +86,7 @@ _CALLBACKS = """
 {storage} void pmxcfs_on_statfs(fuse_req_t);
 {storage} void pmxcfs_on_create(fuse_req_t, fuse_ino_t, const char *, uint32_t, int);
 {storage} void pmxcfs_on_interrupt(fuse_req_t, int);
+{storage} int pmxcfs_on_news(void);
 """
 
 _SOURCE = """
@@ -93,6 +98,7 @@ _SOURCE = """
 #include <string.h>
 #include <time.h>
 
+enum { PMXCFS_NOBODY, PMXCFS_GROUP, PMXCFS_OTHERS }; /* whom requests under way wait for */
 enum { PMXCFS_KEEP_CACHE = 1, PMXCFS_CACHE_DIR = 2 };
 """
 
@@ -256,13 +262,13 @@ static void on_interrupt(fuse_req_t request, void *nothing)
     pmxcfs_on_interrupt(request, fuse_req_ctx(request)->pid);
 }
 
-static int is_one_waiting; /* of the requests taken in this turn */
+static int whom_requests_wait_for;
 
 /* A request waits for others than us: from now on, until it is answered, hear when its caller is
    interrupted, also of what the kernel has told already. */
-static void pmxcfs_let_wait(fuse_req_t request)
+static void pmxcfs_let_wait(fuse_req_t request, int patience)
 {
-    is_one_waiting = 1;
+    whom_requests_wait_for = patience;
     fuse_req_interrupt_func(request, on_interrupt, NULL);
 }
 
@@ -299,23 +305,31 @@ static int64_t now_us(void)
     return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
-/* Take requests until there are none; then, if none waits, stay a moment for one more. Begin none
-   after count_max of them, nor after turn_us.
+/* Take requests until there are none; then, if none waits, stay a moment for one more. While those
+   that wait all wait for the group, hear its news here, and stay no longer than hearing_us. Begin
+   nothing after count_max requests, nor after turn_us.
    Returns how many there were, or a negative errno: ENODEV when it was unmounted. */
 static int pmxcfs_take_requests(
-    struct fuse_session *session, int count_max, int turn_us, int linger_us)
+    struct fuse_session *session, int count_max, int turn_us, int linger_us,
+    int patience, int news_fd, int hearing_us)
 {
-    int64_t end_us = now_us() + turn_us;
-    struct pollfd connection = {.fd = fuse_session_fd(session), .events = POLLIN};
-    struct timespec linger = {.tv_nsec = linger_us * 1000L};
+    int64_t begin_us = now_us();
+    int64_t end_us = begin_us + turn_us;
+    struct pollfd sources[] = {
+        {.fd = fuse_session_fd(session), .events = POLLIN}, {.fd = news_fd, .events = POLLIN}};
     int count = 0;
-    is_one_waiting = 0;
+    whom_requests_wait_for = patience;
     while (count < count_max && (count == 0 || now_us() < end_us)) {
         int size = fuse_session_receive_buf(session, &request_buffer);
         if (size == -EINTR) break;
         if (size == -EAGAIN) {
-            if (linger_us == 0 || is_one_waiting) break;
-            if (ppoll(&connection, 1, &linger, NULL) <= 0) break;
+            int is_heard = whom_requests_wait_for == PMXCFS_GROUP && news_fd >= 0;
+            if (whom_requests_wait_for != PMXCFS_NOBODY && !is_heard) break;
+            int64_t wait_us = is_heard ? begin_us + hearing_us - now_us() : linger_us;
+            if (wait_us <= 0) break;
+            struct timespec wait = {.tv_nsec = wait_us * 1000L};
+            if (ppoll(sources, is_heard ? 2 : 1, &wait, NULL) <= 0) break;
+            if (is_heard && sources[1].revents) whom_requests_wait_for = pmxcfs_on_news();
             continue;
         }
         if (size <= 0) return size < 0 ? size : -ENODEV;

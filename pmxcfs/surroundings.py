@@ -19,6 +19,26 @@ class Group(Protocol):
         """Leave, and join again unless ``for_good``; never blocks."""
 
 
+class News(Protocol):
+    """What requests wait for, so that who takes requests can hear of it between two of them."""
+
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable with the next news; -1 while the event loop has to turn first."""
+
+    def hear(self) -> None:
+        """Take in the news that are there, and do all that follows; never blocks."""
+
+
+class NoNews:
+    """For when nobody can be heard in between."""
+
+    descriptor = -1
+
+    def hear(self) -> None:
+        """There is nothing."""
+
+
 class KernelCache(Protocol):
     """What the kernel remembers of the tree; never blocks."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import trio
 
+from pmxcfs.beat import beat
 from pmxcfs.checkpoints import Checkpoints
 from pmxcfs.database import Database
 from pmxcfs.driver import Driver
@@ -44,7 +45,7 @@ async def looked_after(database: Database, driver: Driver, path: Path) -> AsyncI
 async def _watch_place(database: Database, driver: Driver) -> None:
     """Notice that the database's files were taken away even if nobody writes."""
     while True:
-        await trio.sleep(PLACE_CHECK_PERIOD_S)
+        await beat(PLACE_CHECK_PERIOD_S)
         try:
             database.check_place()
         except StorageError as error:

@@ -67,6 +67,8 @@ class CpgGroup:
         self._restarts = Restarts(self._log, self._timing)
         self._sender = Sender(self._report_failures, self._log, self._timing)
         self._leave_asked = trio.Event()
+        self._receiving = trio.CancelScope()
+        self._handle: CpgHandle | None = None
         self._is_member = False
         self._is_gone_for_good = False
         self._delivered = 0
@@ -80,6 +82,23 @@ class CpgGroup:
     def trouble(self) -> Trouble | None:
         """What keeps us from being a member."""
         return self._restarts.trouble
+
+    @property
+    def descriptor(self) -> int:
+        """See ``surroundings.News``: what waits to be sent needs the event loop."""
+        return -1 if self._handle is None or self._sender.has_waiting else self._handle.fd
+
+    def hear(self) -> None:
+        """See ``surroundings.News``."""
+        assert self._handle is not None, "only what has a descriptor can be heard"
+        try:
+            is_in = self._take_turn(self._handle)
+        except CorosyncError:
+            self._handle = None  # our own task meets it as well, and knows what to do
+            return
+        if not is_in:
+            self._handle = None
+            self._receiving.cancel()
 
     def multicast(self, data: bytes) -> None:
         """Send to all members, ourselves included; never blocks. A failure comes as an event."""
@@ -136,10 +155,14 @@ class CpgGroup:
 
     async def _receive(self, handle: CpgHandle) -> None:
         """Hand on what the group tells us, until it tells us that we are out."""
-        is_in = True
-        while is_in:
-            await trio.lowlevel.wait_readable(handle.fd)
-            is_in = self._take_turn(handle)
+        self._handle, is_in = handle, True
+        try:
+            with trio.CancelScope() as self._receiving:
+                while is_in:
+                    await trio.lowlevel.wait_readable(handle.fd)
+                    is_in = self._take_turn(handle)
+        finally:
+            self._handle = None
 
     def _take_turn(self, handle: CpgHandle) -> bool:
         """Hand on what is there, piece by piece, for one turn at most; false when we are out."""

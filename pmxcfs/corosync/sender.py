@@ -60,6 +60,11 @@ class Sender:
         self._news = trio.Event()
         self._refusals = trio.Event()
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a message waits for its turn."""
+        return bool(self._outbox)
+
     def put(self, data: bytes) -> None:
         """Send a message, at once if it is its turn. Never blocks."""
         if not self._is_open:

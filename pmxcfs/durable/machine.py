@@ -34,9 +34,9 @@ from pmxcfs.errors import ProtocolError
 from pmxcfs.identity import Member, NodeId
 from pmxcfs.values import value
 
-ASK_PERIOD_S = 1.0
-"""How often it is asked again: an answer may have been lost with its sender's place in the group,
-or tell of a place that we no longer remember."""
+ASK_PERIOD_S = 0.9
+"""How often it is asked again, at the clockwork's next beat: an answer may have been lost with its
+sender's place in the group, or tell of a place that we no longer remember."""
 
 log = structlog.get_logger("dcdb")
 

@@ -9,6 +9,8 @@ import struct
 from errno import EINVAL
 from typing import Protocol
 
+from pmxcfs.surroundings import News
+
 _HEADER = struct.Struct("=IiQ")
 _INC_EPOCH = 8
 
@@ -21,6 +23,9 @@ class Connection(Protocol):
 
     def stop(self) -> None:
         """Take no more requests."""
+
+    def hear_too(self, news: News) -> None:
+        """Hear what requests wait for between requests, if this binding can do that."""
 
     @property
     def descriptor(self) -> int:

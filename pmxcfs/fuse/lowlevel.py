@@ -2,7 +2,8 @@
 
 One task takes the requests that are there, for one turn at most, and stays with the kernel for a
 moment when there are no more: what a lone caller asks for next comes sooner than another turn of
-the loop would.
+the loop would. So does what the group answers: while all that is under way waits for the group, it
+is heard here too.
 """
 
 import os
@@ -13,15 +14,19 @@ import trio
 from pmxcfs._libfuse import ffi, lib
 from pmxcfs.fuse.gathered_writes import GatheredWrites
 from pmxcfs.fuse.gathering_operations import GatheringOperations
+from pmxcfs.fuse.hearing import Hearing, hear_with
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.fuse.requests import Requests, answer_with
+from pmxcfs.surroundings import News, NoNews
 from pmxcfs.turns import TURN_S
 
 REQUESTS_IN_A_ROW_MAX = 64
 """After so many, or at the end of a turn (see ``pmxcfs.turns``), everything else gets its own."""
 LINGER_US = 100
 """How long everything else waits at most for the sake of the next request."""
+HEARING_US = 2000
+"""How long everything else waits at most for the sake of those who wait for the group."""
 TURN_US = round(TURN_S * 1e6)
 LOOK_PERIOD_S = 0.5
 """How often it is looked after who waits for too long, or was interrupted."""
@@ -43,6 +48,7 @@ class LowlevelConnection:
             raise MountError(f"cannot mount on {mountpoint}: {os.strerror(ffi.errno)}")
         self.descriptor: int = lib.fuse_session_fd(self._session)
         self._taking = trio.CancelScope()
+        self._news: News = NoNews()
         self._writes = self._gathered_writes()
 
     async def serve(self) -> None:
@@ -72,6 +78,10 @@ class LowlevelConnection:
         """Take no more requests."""
         self._taking.cancel()
 
+    def hear_too(self, news: News) -> None:
+        """See ``kernel.Connection``."""
+        self._news = news
+
     def silence_opens(self) -> bool:
         """See ``kernel.Connection``."""
         lib.pmxcfs_silence_opens()
@@ -88,16 +98,20 @@ class LowlevelConnection:
         lib.pmxcfs_unmount(self._session)
 
     async def _take_requests(self, requests: Requests) -> None:
+        hearing = Hearing(self._news, requests)
+        hear_with(hearing)
         taken = 0
         while taken >= 0:
             await trio.lowlevel.wait_readable(self.descriptor)
-            linger_us = 0 if requests.are_under_way else LINGER_US
             taken = lib.pmxcfs_take_requests(
-                self._session, REQUESTS_IN_A_ROW_MAX, TURN_US, linger_us
+                *(self._session, REQUESTS_IN_A_ROW_MAX, TURN_US, LINGER_US),
+                *(requests.patience, hearing.descriptor, HEARING_US),
             )
+            hearing.raise_failure()
 
     async def _let_go(self, requests: Requests) -> None:
         while True:
+            await requests.one_under_way()
             await trio.sleep(LOOK_PERIOD_S)
             self._operations.end_overdue()
             requests.end_interrupted()

@@ -44,13 +44,23 @@ class Requests:
         self.operations = operations
         self._spawn = spawn
         self._under_way: dict[CData, Callable[[], None]] = {}
+        self._in_tasks = 0
         self._interruptions = Interruptions()
+        self._one_begun = trio.Event()
         self._one_answered = trio.Event()
 
     @property
-    def are_under_way(self) -> bool:
-        """Whether a request waits for something else than us."""
-        return bool(self._under_way)
+    def patience(self) -> int:
+        """For whom requests wait: PMXCFS_NOBODY, PMXCFS_GROUP, or PMXCFS_OTHERS, the event loop."""
+        if not self._under_way:
+            return _NOBODY
+        return _OTHERS if self._in_tasks else _GROUP
+
+    async def one_under_way(self) -> None:
+        """Return once a request is under way."""
+        if not self._under_way:
+            self._one_begun = trio.Event()
+        await self._one_begun.wait()
 
     async def all_answered(self) -> None:
         """Return once no request is under way; no more are taken by then."""
@@ -76,16 +86,18 @@ class Requests:
         """Run a request that waits for more than an answer of the group."""
         answering = Answering(self, request, name, reply, perf_counter_ns())
         patience = trio.CancelScope()
-        self._under_way[request] = patience.cancel
-        lib.pmxcfs_let_wait(request)
+        self._in_tasks += 1
+        self._begin(request, patience.cancel)
 
         async def task() -> None:
             try:
                 with patience:
                     result = await handler
             except Exception as error:
+                self._in_tasks -= 1
                 answering.refuse(error)
             else:
+                self._in_tasks -= 1
                 if patience.cancelled_caught:
                     answering.refuse(OperationError(EINTR))
                 else:
@@ -111,11 +123,16 @@ class Requests:
         self._interruptions.end(request)
         self._one_answered.set()
 
+    def _begin(self, request: "CData", interrupt: Callable[[], None]) -> None:
+        """A request is under way: it waits for others than us, and may be interrupted."""
+        self._under_way[request] = interrupt
+        self._one_begun.set()
+        lib.pmxcfs_let_wait(request, self.patience)
+
     def _let_wait(self, answering: "Answering", handler: Handler, promise: Promise[Any]) -> None:
         """Run a request on when a promise is kept; until then it can be interrupted."""
         step = Step(handler, answering.answer, answering.refuse)
-        self._under_way[answering.request] = step.interrupt
-        lib.pmxcfs_let_wait(answering.request)
+        self._begin(answering.request, step.interrupt)
         step.wait_for(promise)
 
 
@@ -350,6 +367,9 @@ def _on_interrupt(request: "CData", thread: int) -> None:
     _requests.on_interrupt(request, thread)
 
 
+_NOBODY: int = lib.PMXCFS_NOBODY
+_GROUP: int = lib.PMXCFS_GROUP
+_OTHERS: int = lib.PMXCFS_OTHERS
 _MODE: int = lib.FUSE_SET_ATTR_MODE
 _UID: int = lib.FUSE_SET_ATTR_UID
 _GID: int = lib.FUSE_SET_ATTR_GID

@@ -17,6 +17,7 @@ from pmxcfs.fuse.lowlevel import LowlevelConnection
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations
 from pmxcfs.options import FuseBinding
+from pmxcfs.surroundings import News
 
 log = structlog.get_logger("main")
 
@@ -36,6 +37,10 @@ class Mount:
         self._connection = connection
         self._is_stopping = False
         self._answering: trio.CancelScope | None = None
+
+    def hear_too(self, news: News) -> None:
+        """Name what requests wait for: it is heard without a turn of the event loop."""
+        self._connection.hear_too(news)
 
     async def serve(self) -> None:
         """Answer requests until somebody stops or unmounts it.

@@ -24,6 +24,7 @@ from pmxcfs.fuse.attributes import (
 )
 from pmxcfs.fuse.mountpoint import MountError
 from pmxcfs.fuse.operations import PmxcfsOperations, Wanted
+from pmxcfs.surroundings import News
 
 log = structlog.get_logger("main")
 
@@ -58,6 +59,9 @@ class Pyfuse3Connection:
     def stop(self) -> None:
         """Take no more requests."""
         pyfuse3.terminate()
+
+    def hear_too(self, news: News) -> None:
+        """See ``kernel.Connection``; here the event loop turns after each request."""
 
     def silence_opens(self) -> bool:
         """See ``kernel.Connection``."""

@@ -18,6 +18,7 @@ from typing import NoReturn
 import structlog
 import trio
 
+from pmxcfs.beat import beat
 from pmxcfs.ipc import frames, requests
 from pmxcfs.ipc.clients import Client
 from pmxcfs.ipc.freshness import Page, Steps, watched_by
@@ -141,7 +142,7 @@ class IpcService:
     async def _watch(self, process: trio.Process, line: Line) -> None:
         """Kill a porter that does not answer: nobody else can end it."""
         while await self._hears():
-            await trio.sleep(PING_PERIOD_S)
+            await beat(PING_PERIOD_S)
             self._is_heard = trio.Event()
             line.send(frames.PING)
         log.warning("the IPC porter does not answer, ending it", pid=process.pid)

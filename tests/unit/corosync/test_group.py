@@ -72,6 +72,7 @@ class FakeHandle:
         self._events: list[CpgEvent] = []
         self._is_lost = False
         self.sent: list[bytes] = []
+        self.is_writable = True
         world.handles.append(self)
 
     def tell(self, *events: CpgEvent) -> None:
@@ -108,8 +109,9 @@ class FakeHandle:
         return False
 
     def multicast_at_once(self, data: bytes) -> bool:
-        self.sent.append(data)
-        return True
+        if self.is_writable:
+            self.sent.append(data)
+        return self.is_writable
 
 
 class Rig:
@@ -407,3 +409,40 @@ async def test_an_error_of_the_sink_ends_the_group(world: World) -> None:
             nursery.start_soon(rig.group.run)
             await rig.join()
             await trio.sleep_forever()
+
+
+async def test_what_is_there_can_be_heard_without_the_event_loop(rig: Rig) -> None:
+    assert rig.group.descriptor == -1
+    await rig.join()
+    assert rig.group.descriptor == rig.handle.fd
+    rig.handle.tell(Delivered(OTHER, b"1"), Delivered(OTHER, b"2"))
+    rig.group.hear()
+    assert rig.batches[-1] == [Delivered(OTHER, b"1"), Delivered(OTHER, b"2")]
+    rig.handle.tell(Delivered(OTHER, b"3"))
+    assert (await rig.heard(5))[4:] == [Delivered(OTHER, b"3")]
+
+
+async def test_what_waits_to_be_sent_needs_the_event_loop(rig: Rig) -> None:
+    await rig.join()
+    rig.handle.is_writable = False
+    rig.group.multicast(b"waits")
+    assert rig.group.descriptor == -1
+
+
+async def test_who_hears_outside_of_the_event_loop_that_we_are_out_joins_again(rig: Rig) -> None:
+    await rig.join()
+    rig.handle.tell(WITHOUT_US, Delivered(OTHER, b"between us"))
+    rig.group.hear()
+    assert rig.events[2:] == [WITHOUT_US]
+    assert rig.group.descriptor == -1
+    assert (await rig.heard(5))[3:] == [Disconnected(), Connected(ME)]
+
+
+async def test_a_connection_that_is_found_lost_outside_of_the_event_loop_is_replaced(
+    rig: Rig,
+) -> None:
+    await rig.join()
+    rig.handle.lose()
+    rig.group.hear()
+    assert rig.group.descriptor == -1
+    assert (await rig.heard(4))[2:] == [Disconnected(), Connected(ME)]

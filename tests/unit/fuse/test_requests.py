@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from pmxcfs._libfuse import lib
 from pmxcfs.errors import OperationError
 from pmxcfs.fuse import requests
 from pmxcfs.fuse.attributes import Stat
@@ -34,11 +35,15 @@ class Kernel:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answers: dict[object, object] = {}
         self.operations = Scene().fs
+        self.told_to_wait: list[int] = []
         self.tasks: list[Callable[[], Handler]] = []
         self.requests = Requests(self.operations, self.tasks.append)
         refuse = self.answers.__setitem__
-        library = SimpleNamespace(fuse_reply_err=refuse, pmxcfs_let_wait=lambda request: None)
+        library = SimpleNamespace(fuse_reply_err=refuse, pmxcfs_let_wait=self._let_wait)
         monkeypatch.setattr(requests, "lib", library)
+
+    def _let_wait(self, request: object, patience: int) -> None:
+        self.told_to_wait.append(patience)
 
     def ask(self, handler: Handler, name: str = "read") -> None:
         self.requests.run(cast("Any", 1), name, handler, self.answers.__setitem__)
@@ -116,10 +121,10 @@ def test_who_waits_is_counted_once_it_is_answered(
 ) -> None:
     promise = Promise[object]()
     kernel.ask(wait(promise))
-    assert kernel.requests.are_under_way
+    assert kernel.told_to_wait == [kernel.requests.patience] == [lib.PMXCFS_GROUP]
     assert (kernel.answers, kernel.counted("read")) == ({}, 0)
     promise.keep(result)
-    assert not kernel.requests.are_under_way
+    assert kernel.requests.patience == lib.PMXCFS_NOBODY
     assert (kernel.answers, kernel.counted("read")) == ({1: answer}, 1)
     assert kernel.operations.requests.errors == errors
 
@@ -131,14 +136,38 @@ async def test_what_waits_for_the_disk_has_a_task_and_can_be_interrupted(
     for work, answer in ((lambda: give(None), None), (trio.sleep_forever, EINTR)):
         handler = cast("Callable[[], Handler]", work)()
         kernel.requests.run_in_task(request, "fsync", handler, kernel.answers.__setitem__)
+        assert kernel.told_to_wait.pop() == kernel.requests.patience == lib.PMXCFS_OTHERS
         kernel.requests.on_interrupt(request, NOBODY)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(kernel.tasks.pop())
             await trio.sleep(GRACE_S)
             kernel.requests.end_interrupted()
+        assert kernel.requests.patience == lib.PMXCFS_NOBODY
         assert kernel.answers == {1: answer}
     assert kernel.counted("fsync") == 2
     assert kernel.operations.requests.errors == {("fsync", EINTR): 1}
+
+
+async def test_who_looks_after_those_that_wait_sleeps_while_there_are_none(
+    kernel: Kernel, nursery: trio.Nursery
+) -> None:
+    seen: list[int] = []
+
+    async def look_once() -> None:
+        await kernel.requests.one_under_way()
+        seen.append(kernel.requests.patience)
+
+    for _ in range(2):
+        seen.clear()
+        nursery.start_soon(look_once)
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen == []
+        promise = Promise[object]()
+        kernel.ask(wait(promise))
+        await trio.testing.wait_all_tasks_blocked()
+        await look_once()  # it is still under way
+        assert seen == [lib.PMXCFS_GROUP] * 2
+        promise.keep(b"text")
 
 
 class Broken(PmxcfsOperations):
