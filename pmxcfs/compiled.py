@@ -27,10 +27,11 @@ _COMPILING = (PACKAGE / "compile_build.py", PACKAGE / "native_values.py")
 _PATTERNS = (
     "callers.py",
     "committing.py",
+    "corosync/cmap.py",
     "corosync/cpg.py",
-    "corosync/group.py",
     "corosync/handle.py",
     "corosync/outbox.py",
+    "corosync/quorum.py",
     "corosync/sender.py",
     "database.py",
     "dcdb.py",

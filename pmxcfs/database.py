@@ -120,7 +120,7 @@ class Database:
                 and names the commands that show and repair it.
         """
         try:
-            tree = Tree.from_entries(map(entry_of, self._rows(rows.SELECT)))
+            tree = Tree.from_entries(map(entry_of, self._each_row(rows.SELECT)))
         except StorageError as error:
             raise self.refusal(error) from error
         if self._is_pristine:
@@ -247,6 +247,13 @@ class Database:
     def _rows(self, statement: str) -> list[Row]:
         try:
             return self._connection.execute(statement).fetchall()
+        except apsw.Error as error:
+            raise StorageError(f"{type(error).__name__}: {error}") from error
+
+    def _each_row(self, statement: str) -> Iterator[Row]:
+        """Yield one after the other: what was made of a row need not be in memory twice."""
+        try:
+            yield from self._connection.execute(statement)
         except apsw.Error as error:
             raise StorageError(f"{type(error).__name__}: {error}") from error
 

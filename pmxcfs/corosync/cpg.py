@@ -135,9 +135,7 @@ def pmxcfs_cpg_delivered(
     handle: int, group: "CData", node_id: int, pid: int, message: "CData", size_bytes: int
 ) -> None:
     """Keep a message."""
-    note_received(
-        Delivered(Member(NodeId(node_id), Pid(pid)), bytes(ffi.buffer(message, size_bytes)))
-    )
+    note_received(Delivered(Member(NodeId(node_id), Pid(pid)), ffi.buffer(message, size_bytes)[:]))
 
 
 @ffi.def_extern(onerror=callback_failed)

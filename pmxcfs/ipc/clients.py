@@ -3,14 +3,13 @@
 Source: docs/PROTOCOL.md, "IPC"; docs/SECURITY.md.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ROOT_UID = 0
 ROOT_GID = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(NamedTuple):
     """A process that has connected, as the kernel describes it.
 
     ``buffer_bytes`` is what its largest request and our largest response may have.

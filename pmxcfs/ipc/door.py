@@ -14,7 +14,6 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from errno import EACCES, EAGAIN, EINVAL, EMFILE
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -43,25 +42,21 @@ Admits = Callable[[int, int], bool]
 Receives = Callable[[int, Client, bytes], bytes | None]
 
 
-@dataclass(slots=True, eq=False)
 class _Watch:
     """A descriptor that libqb wants to be told of."""
 
-    events: int
-    context: "CData"
-    function: "CData"
+    def __init__(self, events: int, context: "CData", function: "CData") -> None:
+        self.events, self.context, self.function = events, context, function
 
 
-@dataclass(slots=True, eq=False)
 class _Connection:
     """A client that was let in."""
 
-    number: int
-    pointer: "CData"
-    client: Client
-    fd: int = -1
-    response: bytes = b""
-    until_s: float = 0.0
+    def __init__(self, number: int, pointer: "CData", client: Client) -> None:
+        self.number, self.pointer, self.client = number, pointer, client
+        self.fd = -1
+        self.response = b""
+        self.until_s = 0.0
 
 
 class Door:
@@ -239,7 +234,7 @@ class Door:
         connection = self._by_address[_address(pointer)]
         if not REQUEST_HEADER_BYTES <= size_bytes <= connection.client.buffer_bytes:
             size_bytes = 0
-        data = bytes(ffi.buffer(request, size_bytes))
+        data = ffi.buffer(request, size_bytes)[:]
         response = self._receives(connection.number, connection.client, data)
         if response is None or not self._respond_at_once(connection, response):
             self.poll.modify(connection.fd, 0)  # a hang-up is told all the same

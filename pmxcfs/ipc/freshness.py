@@ -14,9 +14,6 @@ import fcntl
 import mmap
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-
-import trio
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 """Nobody who has the page can take it away under the other: that would be SIGBUS."""
@@ -59,43 +56,6 @@ class Page:
         """Return how many answers were given again, by the number of the request."""
         counts: Iterator[int] = iter(self._numbers[_COUNTS : _COUNTS + REQUESTS_MAX])
         return {number: count for number, count in enumerate(counts) if count}
-
-
-class Steps(trio.abc.Instrument):
-    """Has the page move on before each step of any task but a few.
-
-    Args:
-        page: the shared page.
-    """
-
-    def __init__(self, page: Page) -> None:
-        self._spared: set[trio.lowlevel.Task] = set()
-        self._move_on = page.move_on
-
-    @contextmanager
-    def spared(self) -> Iterator[None]:
-        """Not count the steps of this task, which changes nothing but what it says itself."""
-        task = trio.lowlevel.current_task()
-        self._spared.add(task)
-        try:
-            yield
-        finally:
-            self._spared.discard(task)
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        """Be told by trio."""
-        if task not in self._spared:
-            self._move_on()
-
-
-@contextmanager
-def watched_by(steps: Steps) -> Iterator[None]:
-    """Have trio tell of each step of a task."""
-    trio.lowlevel.add_instrument(steps)
-    try:
-        yield
-    finally:
-        trio.lowlevel.remove_instrument(steps)
 
 
 def _make() -> int:

@@ -21,8 +21,9 @@ import trio
 from pmxcfs.beat import beat
 from pmxcfs.ipc import frames, requests
 from pmxcfs.ipc.clients import Client
-from pmxcfs.ipc.freshness import Page, Steps, watched_by
+from pmxcfs.ipc.freshness import Page
 from pmxcfs.ipc.line import Line
+from pmxcfs.ipc.steps import Steps, watched_by
 
 log = structlog.get_logger("ipcs")
 

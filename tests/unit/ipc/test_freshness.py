@@ -6,7 +6,8 @@ import os
 import pytest
 import trio
 
-from pmxcfs.ipc.freshness import REQUESTS_MAX, Page, Steps, watched_by
+from pmxcfs.ipc.freshness import REQUESTS_MAX, Page
+from pmxcfs.ipc.steps import Steps, watched_by
 
 
 def test_the_other_side_sees_the_state_and_is_counted() -> None:
