@@ -6,8 +6,8 @@ from deleting the write-ahead log under us.
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Protocol
@@ -120,7 +120,8 @@ class Database:
                 and names the commands that show and repair it.
         """
         try:
-            tree = Tree.from_entries(map(entry_of, self._each_row(rows.SELECT)))
+            with closing(self._each_row(rows.SELECT)) as each_row:
+                tree = Tree.from_entries(map(entry_of, each_row))
         except StorageError as error:
             raise self.refusal(error) from error
         if self._is_pristine:
@@ -250,10 +251,11 @@ class Database:
         except apsw.Error as error:
             raise StorageError(f"{type(error).__name__}: {error}") from error
 
-    def _each_row(self, statement: str) -> Iterator[Row]:
+    def _each_row(self, statement: str) -> Generator[Row, None, None]:
         """Yield one after the other: what was made of a row need not be in memory twice."""
         try:
-            yield from self._connection.execute(statement)
+            with closing(self._connection.cursor()) as cursor:
+                yield from cursor.execute(statement)
         except apsw.Error as error:
             raise StorageError(f"{type(error).__name__}: {error}") from error
 

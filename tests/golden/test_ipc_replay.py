@@ -78,7 +78,7 @@ def test_we_answer_what_the_reference_answered(step: str, gid: int, tmp_path: Pa
     asked = 0
     for node.now_s, exchange in exchanges():
         is_now = exchange.step == step
-        ours = node.handlers.answer(client if is_now else replace(client, gid=0), exchange.request)
+        ours = node.handlers.answer(client if is_now else client._replace(gid=0), exchange.request)
         if is_now:
             assert comparable(ours) == comparable(exchange.response), exchange.request
             asked += 1
