@@ -67,11 +67,17 @@ def spent() -> dict[str, float]:
     return {"cpu_ms": cpu_ms, "written_kib": written_kib}
 
 
+def run_ms() -> float:
+    """Return the milliseconds that the threads of now have run: finer than ticks of 10 ms."""
+    files = (file for pid in processes() for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return sum(int(file.read_text().split()[0]) for file in files) / 1e6
+
+
 def idle(seconds: float) -> dict[str, float]:
     """Return what is spent in a minute in which nobody asks for anything."""
-    before = spent()
+    before = {**spent(), "cpu_ms": run_ms()}
     time.sleep(seconds)
-    after = spent()
+    after = {**spent(), "cpu_ms": run_ms()}
     return {name: (after[name] - before[name]) * 60 / seconds for name in after}
 
 
