@@ -23,7 +23,7 @@ from pmxcfs.memdb.entry import Inode
 from pmxcfs.memdb.guests import GuestList
 from pmxcfs.memdb.locks import LockTable
 from pmxcfs.memdb.memdb import Memdb
-from pmxcfs.memdb.operations import Create, Mkdir, Operation
+from pmxcfs.memdb.operations import Operation, Rename, Write
 from pmxcfs.stepping import Promise
 
 Method = Callable[..., Any]
@@ -105,7 +105,7 @@ def set_other_times() -> None:
         def unequal(
             self: Memdb, operation: Operation, writer: int, time: int, now_s: int
         ) -> object:
-            is_later = next(turn) > BEGINNING and isinstance(operation, Create | Mkdir)
+            is_later = next(turn) > BEGINNING and isinstance(operation, Rename | Write)
             return apply(self, operation, writer, time + is_later, now_s)
 
         return unequal
