@@ -97,6 +97,9 @@ bench: compile ## the mount's operations and IPC calls per second beside the ref
 	@$(BIN)/python -m bench.fs $(ARGS)
 	@[ -z "$$PMXCFS_REFERENCE" ] || $(BIN)/python -m bench.ipc
 
+bench-ping-pong: compile ## changes of one message beside what corosync alone carries; PMXCFS_REFERENCE names the reference
+	@$(BIN)/python -m bench.ping_pong $(ARGS)
+
 bench-life: compile ## start, joining, memory and idling beside the reference, which PMXCFS_REFERENCE names: ARGS='--turns 1'
 	@$(BIN)/python -m bench.life $(ARGS)
 

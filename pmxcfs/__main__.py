@@ -244,6 +244,7 @@ def main() -> NoReturn:
     def ready() -> None:
         gc.freeze()
         gc.enable()
+        lean.give_back_memory()
         if tell_ready is not None:
             tell_ready()
 

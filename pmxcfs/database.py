@@ -126,6 +126,7 @@ class Database:
             raise self.refusal(error) from error
         if self._is_pristine:
             _forget_creation_time(tree)
+        self._connection.pragma("shrink_memory")  # the pages that were read are not needed again
         return tree
 
     def refusal(self, reason: StorageError) -> DamagedDatabaseError:

@@ -26,6 +26,13 @@ def import_libraries() -> None:
         import trio  # noqa: F401
 
 
+def give_back_memory() -> None:
+    """Return to the system what a start has used and freed; where libc knows no such call, keep it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 class _Postponed(ModuleType):
     """What a library gets for a module that is not imported until it is asked for something."""
 

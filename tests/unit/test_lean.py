@@ -56,3 +56,16 @@ sys.addaudithook(lambda event, _: ran.append(event) if event == "subprocess.Pope
     command = [sys.executable, "-c", spy + LOOK + program]
     told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     assert told == [["named\n"], []]
+
+
+def test_what_was_freed_is_given_back_where_libc_can_do_that() -> None:
+    program = """
+import ctypes
+from types import SimpleNamespace
+calls = []
+for library in (SimpleNamespace(malloc_trim=calls.append), SimpleNamespace()):
+    lean.ctypes.CDLL = lambda name, library=library: library
+    lean.give_back_memory()
+print(json.dumps(calls))
+"""
+    assert run(program) == [0]
