@@ -27,7 +27,7 @@ def import_libraries() -> None:
 
 
 def give_back_memory() -> None:
-    """Return to the system what a start has used and freed; where libc knows no such call, keep it."""
+    """Return to the system what a start has used and freed, if libc can do that."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
