@@ -41,8 +41,8 @@ class CpgGroup:
 
     Args:
         name: the group's name, every byte of it.
-        sink: takes events, some at a time. It is called from ``run``'s tasks only, so
-            never from within ``multicast`` or ``leave``, both of which it may call.
+        sink: takes events, some at a time. It is called from ``run``'s tasks and ``hear`` only,
+            so never from within ``multicast`` or ``leave``, both of which it may call.
         log_domain: whose log lines these are.
         timing: how patient to be; tests are less so.
         admission: awaited before each attempt to join; returns when we are fit to be a member.
