@@ -77,7 +77,7 @@ soak: setup ## chaos on a lab of five nodes for a long time: MINUTES=60 SEED=7 N
 	@$(BIN)/pmxcfs-lab run --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED)) \
 	    --nodes $(if $(filter command environment,$(word 1,$(origin NODES))),$(NODES),5) $(ARGS)
 
-run-selftest: setup ## plant a bug for each validator of the lab's runs: each must be found, in about five minutes
+run-selftest: setup ## plant a bug for each validator of the lab's runs: each must be found, in about eight minutes
 	@$(BIN)/python -m pmxcfs_lab.runs.selftest $(ARGS)
 
 soak-mount: setup ## random operations on a mount of its own, mappings among them, against files in memory: SEED=1 OPERATIONS=100000
