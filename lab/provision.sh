@@ -28,6 +28,7 @@ install_pmxcfs() {
 # A node's own name must lead to its address, never to 127.x.
 write_hosts() {
     local number
+    [ -e /etc/hosts ] || printf '127.0.0.1 localhost\n' >/etc/hosts
     sed -i -E '/\snode[1-5](\s|$)/d' /etc/hosts
     for ((number = 1; number <= NODES; number++)); do
         printf '%s node%s\n' "$(address "$number")" "$number"
